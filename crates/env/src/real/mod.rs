@@ -1,0 +1,24 @@
+//! The machine: its clock, file system and threads.
+//!
+//! Reading order: `clock.rs`, `files.rs` (system calls behind the promises of [`crate::files`]),
+//! `tasks.rs` (one named thread per task).
+
+mod clock;
+mod files;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::Env;
+
+/// See [`Env::real`].
+pub(crate) fn env() -> Env {
+    Env {
+        clock: Arc::new(clock::RealClock::new()),
+        random: Arc::new(clock::RealRandom),
+        files: Arc::new(files::RealFiles::default()),
+        tasks: Arc::new(tasks::RealTasks),
+    }
+}
