@@ -1,0 +1,435 @@
+//! Builds one batch row by row from any wire format.
+//!
+//! Use: [`BatchBuilder::series`] for the row's tags, [`BatchBuilder::field`] once per column name,
+//! the `push_…` calls, then [`BatchBuilder::end_row`]; or [`BatchBuilder::abort_row`], after which
+//! the row has left no trace. Columns that a row does not mention are null in it.
+//!
+//! Invariants: between rows every column has at most `rows` values; series codes are dense; a field
+//! never has the name of the time column, of the row id column or of a tag.
+
+use std::sync::Arc;
+
+use arrow::array::{StringBuilder, UInt64Array};
+use hashbrown::HashMap;
+
+use crate::batch::{Batch, FieldColumn, SeriesColumn, TagColumn};
+use crate::column::{Clash, ColumnBuilder};
+use crate::error::{Code, Error, Result};
+use crate::limits::{COLUMNS_MAX, TAGS_MAX, TEXT_BYTES_MAX};
+use crate::name::Name;
+use crate::schema::{Mode, TableSchema};
+use crate::types::{ColumnKind, ColumnType};
+
+type FastHash = foldhash::fast::RandomState;
+
+/// Position of a field in the batch under construction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldIndex(pub usize);
+
+/// Position of a tag in the batch under construction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TagIndex(pub usize);
+
+/// Where the value of a tag named by the request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagTarget {
+    /// Into the series key.
+    Tag(TagIndex),
+    /// Into an existing text field of that name (append tables).
+    Field(FieldIndex),
+}
+
+struct FieldSlot {
+    name: Name,
+    values: ColumnBuilder,
+}
+
+/// A batch under construction.
+pub struct BatchBuilder {
+    schema: Option<Arc<TableSchema>>,
+    time_name: Option<Name>,
+    id_name: Option<Name>,
+    times: Vec<i64>,
+    codes: Vec<u32>,
+    ids: Vec<Option<u64>>,
+    fields: Vec<FieldSlot>,
+    field_index: HashMap<Name, usize, FastHash>,
+    tags: Vec<Name>,
+    tag_index: HashMap<Name, usize, FastHash>,
+    /// Canonical key (tag number, length, bytes)* sorted by tag number → code.
+    series: HashMap<Box<[u8]>, u32, FastHash>,
+    keys: Vec<Box<[u8]>>,
+    scratch: Vec<u8>,
+    /// Fields whose type changed within the open row, with the type before.
+    retyped: Vec<(usize, ColumnType)>,
+    fields_before_row: usize,
+}
+
+impl BatchBuilder {
+    /// A batch for the table with `schema`, or for a table that does not exist yet. `time_name` and
+    /// `id_name` are the names a new table's columns will have; with a schema its own names count.
+    pub fn new(schema: Option<Arc<TableSchema>>, time_name: Name, id_name: Option<Name>) -> Self {
+        let (time_name, id_name) = match &schema {
+            Some(schema) => {
+                (schema.time().name.clone(), schema.row_id().map(|column| column.name.clone()))
+            }
+            None => (time_name, id_name),
+        };
+        BatchBuilder {
+            schema,
+            time_name: Some(time_name),
+            id_name,
+            times: Vec::new(),
+            codes: Vec::new(),
+            ids: Vec::new(),
+            fields: Vec::new(),
+            field_index: HashMap::default(),
+            tags: Vec::new(),
+            tag_index: HashMap::default(),
+            series: HashMap::default(),
+            keys: Vec::new(),
+            scratch: Vec::new(),
+            retyped: Vec::new(),
+            fields_before_row: 0,
+        }
+    }
+
+    /// The schema this batch is parsed against.
+    pub fn schema(&self) -> Option<&Arc<TableSchema>> {
+        self.schema.as_ref()
+    }
+
+    /// Finished rows so far.
+    pub fn rows(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Bytes held, about.
+    pub fn size_bytes(&self) -> usize {
+        self.fields.iter().map(|slot| slot.values.size_bytes()).sum::<usize>()
+            + self.times.len() * 12
+            + self.keys.iter().map(|key| key.len() * 2 + 32).sum::<usize>()
+    }
+
+    /// The slot of a field; made on first use, with the type of the table's column.
+    ///
+    /// # Errors
+    /// `duplicate_column` when the name is the time or id column's, `schema_conflict` when it is a
+    /// tag, `limit_exceeded` past the column limit, `invalid_name`.
+    pub fn field(&mut self, name: &str) -> Result<FieldIndex> {
+        if let Some(index) = self.field_index.get(name) {
+            return Ok(FieldIndex(*index));
+        }
+        self.add_field(name, ColumnType::Untyped)
+    }
+
+    /// Like [`BatchBuilder::field`] for a column whose type is already known (by inference); an
+    /// existing column of the table keeps its own type.
+    ///
+    /// # Errors
+    /// As [`BatchBuilder::field`].
+    pub fn typed_field(&mut self, name: &str, ty: ColumnType) -> Result<FieldIndex> {
+        if let Some(index) = self.field_index.get(name) {
+            return Ok(FieldIndex(*index));
+        }
+        self.add_field(name, ty)
+    }
+
+    fn add_field(&mut self, name: &str, ty: ColumnType) -> Result<FieldIndex> {
+        self.check_free(name)?;
+        let mut ty = ty;
+        if let Some(column) = self.schema.as_ref().and_then(|schema| schema.column(name)) {
+            if column.kind == ColumnKind::Tag {
+                return Err(tag_and_field(name));
+            }
+            if column.ty != ColumnType::Untyped {
+                ty = column.ty;
+            }
+        }
+        if self.tag_index.contains_key(name) {
+            return Err(tag_and_field(name));
+        }
+        if self.fields.len() >= COLUMNS_MAX {
+            return Err(Error::new(
+                Code::LimitExceeded,
+                format!("more than {COLUMNS_MAX} fields in one table"),
+            ));
+        }
+        let name = Name::new(name)?;
+        let index = self.fields.len();
+        self.field_index.insert(name.clone(), index);
+        self.fields.push(FieldSlot { name, values: ColumnBuilder::new(ty) });
+        Ok(FieldIndex(index))
+    }
+
+    fn check_free(&self, name: &str) -> Result<()> {
+        let is = |reserved: &Option<Name>| reserved.as_ref().is_some_and(|r| &**r == name);
+        if is(&self.time_name) {
+            return Err(Error::new(
+                Code::DuplicateColumn,
+                format!("column {name:?} is the time column of this table"),
+            )
+            .hint("rename the field or the tag"));
+        }
+        if is(&self.id_name) {
+            return Err(Error::new(
+                Code::DuplicateColumn,
+                format!("column {name:?} is the row id of this table"),
+            )
+            .hint("rename the field or the tag"));
+        }
+        Ok(())
+    }
+
+    /// Where a tag's values go: the series key, or an existing text field of an append table.
+    ///
+    /// # Errors
+    /// `schema_conflict` when the name is a field that cannot take it, and as
+    /// [`BatchBuilder::field`].
+    pub fn tag(&mut self, name: &str) -> Result<TagTarget> {
+        if let Some(index) = self.tag_index.get(name) {
+            return Ok(TagTarget::Tag(TagIndex(*index)));
+        }
+        self.check_free(name)?;
+        if let Some(schema) = &self.schema
+            && let Some(column) = schema.column(name)
+            && column.kind == ColumnKind::Field
+        {
+            if schema.mode == Mode::Append && column.ty == ColumnType::Utf8 {
+                return Ok(TagTarget::Field(self.field(name)?));
+            }
+            return Err(Error::new(
+                Code::SchemaConflict,
+                format!("tag {name:?} is already a {} field of this table", column.ty.noun()),
+            )
+            .hint("send it as a field, or use another name"));
+        }
+        if self.field_index.contains_key(name) {
+            return Err(tag_and_field(name));
+        }
+        if self.tags.len() >= TAGS_MAX {
+            return Err(Error::new(
+                Code::LimitExceeded,
+                format!("more than {TAGS_MAX} tags in one table"),
+            ));
+        }
+        let name = Name::new(name)?;
+        let index = self.tags.len();
+        self.tag_index.insert(name.clone(), index);
+        self.tags.push(name);
+        Ok(TagTarget::Tag(TagIndex(index)))
+    }
+
+    /// The code of the series with these tags. Order does not matter, empty values are absent, and of
+    /// a tag that comes twice the last value counts. Cheap for a series seen before.
+    pub fn series(&mut self, tags: &mut [(TagIndex, &str)]) -> u32 {
+        tags.sort_by_key(|(index, _)| *index);
+        self.scratch.clear();
+        for (i, (index, value)) in tags.iter().enumerate() {
+            let again = tags.get(i + 1).is_some_and(|(next, _)| next == index);
+            if value.is_empty() || again {
+                continue;
+            }
+            self.scratch.extend_from_slice(&(index.0 as u16).to_le_bytes());
+            self.scratch.extend_from_slice(&(value.len() as u32).to_le_bytes());
+            self.scratch.extend_from_slice(value.as_bytes());
+        }
+        if let Some(code) = self.series.get(self.scratch.as_slice()) {
+            return *code;
+        }
+        let code = self.keys.len() as u32;
+        let key: Box<[u8]> = self.scratch.as_slice().into();
+        self.keys.push(key.clone());
+        self.series.insert(key, code);
+        code
+    }
+
+    /// Type of a field so far.
+    pub fn field_type(&self, field: FieldIndex) -> ColumnType {
+        self.fields[field.0].values.ty()
+    }
+
+    /// Name of a field.
+    pub fn field_name(&self, field: FieldIndex) -> &Name {
+        &self.fields[field.0].name
+    }
+
+    /// Whether the open row already has a value (or null) in this field.
+    pub fn is_set(&self, field: FieldIndex) -> bool {
+        self.fields[field.0].values.len() > self.times.len()
+    }
+
+    /// Takes back the open row's value of this field, so that a later one can replace it.
+    pub fn unset(&mut self, field: FieldIndex) {
+        let rows = self.times.len();
+        self.fields[field.0].values.truncate(rows);
+    }
+
+    fn push(
+        &mut self,
+        field: FieldIndex,
+        push: impl FnOnce(&mut ColumnBuilder) -> Result<(), Clash>,
+    ) -> Result<(), Clash> {
+        let rows = self.times.len();
+        let values = &mut self.fields[field.0].values;
+        debug_assert!(values.len() <= rows, "one value per row and field");
+        values.fill_nulls(rows);
+        let before = values.ty();
+        push(values)?;
+        if before != values.ty() {
+            self.retyped.push((field.0, before));
+        }
+        Ok(())
+    }
+
+    /// Sets the open row's value to an integer.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_i64(&mut self, field: FieldIndex, value: i64) -> Result<(), Clash> {
+        self.push(field, |column| column.push_i64(value))
+    }
+
+    /// Sets the open row's value to an unsigned integer.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_u64(&mut self, field: FieldIndex, value: u64) -> Result<(), Clash> {
+        self.push(field, |column| column.push_u64(value))
+    }
+
+    /// Sets the open row's value to a float.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_f64(&mut self, field: FieldIndex, value: f64) -> Result<(), Clash> {
+        self.push(field, |column| column.push_f64(value))
+    }
+
+    /// Sets the open row's value to a boolean.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_bool(&mut self, field: FieldIndex, value: bool) -> Result<(), Clash> {
+        self.push(field, |column| column.push_bool(value))
+    }
+
+    /// Sets the open row's value to text.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table, or for text over 16 MiB.
+    pub fn push_str(&mut self, field: FieldIndex, value: &str) -> Result<(), Clash> {
+        if value.len() > TEXT_BYTES_MAX {
+            return Err(Clash {
+                value: ColumnType::Utf8,
+                column: self.field_type(field),
+                reason: Some("text over 16 MiB is not stored"),
+            });
+        }
+        self.push(field, |column| column.push_str(value))
+    }
+
+    /// Sets the open row's value to a timestamp in nanoseconds.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_timestamp(&mut self, field: FieldIndex, value_ns: i64) -> Result<(), Clash> {
+        self.push(field, |column| column.push_timestamp(value_ns))
+    }
+
+    /// Ends the open row.
+    pub fn end_row(&mut self, series: u32, time_ns: i64) {
+        self.close_row(series, time_ns);
+        if !self.ids.is_empty() {
+            self.ids.push(None);
+        }
+    }
+
+    /// Ends the open row with a row id given by the user (`None` = assign one).
+    pub fn end_row_with_id(&mut self, series: u32, time_ns: i64, id: Option<u64>) {
+        if self.ids.is_empty() {
+            self.ids.resize(self.times.len(), None);
+        }
+        self.close_row(series, time_ns);
+        self.ids.push(id);
+    }
+
+    fn close_row(&mut self, series: u32, time_ns: i64) {
+        debug_assert!((series as usize) < self.keys.len(), "the series code came from series()");
+        self.times.push(time_ns);
+        self.codes.push(series);
+        self.retyped.clear();
+        self.fields_before_row = self.fields.len();
+    }
+
+    /// Takes the open row back: values, new fields and type changes.
+    pub fn abort_row(&mut self) {
+        let rows = self.times.len();
+        for slot in self.fields.drain(self.fields_before_row..) {
+            self.field_index.remove(&slot.name);
+        }
+        for slot in &mut self.fields {
+            slot.values.truncate(rows);
+        }
+        for (index, ty) in self.retyped.drain(..).rev() {
+            if let Some(slot) = self.fields.get_mut(index) {
+                slot.values.restore_type(ty);
+            }
+        }
+    }
+
+    /// Multiplies or replaces the times of all rows: for formats whose unit is known only at the end.
+    pub fn times_mut(&mut self) -> &mut [i64] {
+        &mut self.times
+    }
+
+    /// The finished batch. Series that no finished row uses and fields that hold no value and are not
+    /// in the table are still part of it: an all-null column is a column.
+    pub fn finish(self) -> Batch {
+        let rows = self.times.len();
+        let series = SeriesColumn {
+            sets: self.keys.len(),
+            tags: tag_columns(&self.tags, &self.keys),
+            codes: self.codes.into(),
+        };
+        let fields = self
+            .fields
+            .into_iter()
+            .map(|mut slot| {
+                slot.values.fill_nulls(rows);
+                let (ty, values) = slot.values.finish();
+                FieldColumn { name: slot.name, ty, values }
+            })
+            .collect();
+        let ids = (!self.ids.is_empty()).then(|| UInt64Array::from(self.ids));
+        Batch { rows, series, time: self.times.into(), fields, ids }
+    }
+}
+
+fn tag_and_field(name: &str) -> Error {
+    Error::new(Code::SchemaConflict, format!("column {name:?} cannot be both a tag and a field"))
+        .hint("rename one of the two")
+}
+
+/// Turns canonical keys back into one column per tag.
+fn tag_columns(tags: &[Name], keys: &[Box<[u8]>]) -> Vec<TagColumn> {
+    let mut columns: Vec<StringBuilder> = tags.iter().map(|_| StringBuilder::new()).collect();
+    for key in keys {
+        let mut rest: &[u8] = key;
+        let mut next = 0;
+        while let Some((head, tail)) = rest.split_first_chunk::<6>() {
+            let index = usize::from(u16::from_le_bytes([head[0], head[1]]));
+            let len = u32::from_le_bytes([head[2], head[3], head[4], head[5]]) as usize;
+            columns[next..index].iter_mut().for_each(StringBuilder::append_null);
+            // The key was made from &str values, so this is the text itself.
+            columns[index].append_value(String::from_utf8_lossy(&tail[..len]));
+            next = index + 1;
+            rest = &tail[len..];
+        }
+        columns[next..].iter_mut().for_each(StringBuilder::append_null);
+    }
+    tags.iter()
+        .zip(columns)
+        .map(|(name, mut values)| TagColumn { name: name.clone(), values: values.finish() })
+        .collect()
+}

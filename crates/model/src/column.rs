@@ -1,0 +1,410 @@
+//! A typed, growing, nullable column that parsers push into.
+//!
+//! It applies the conversion table value by value: an untyped column becomes what its first value
+//! is, integers enter float columns while they are exact, and a float turns an integer column into
+//! floats while everything in it is exact. A value that does not fit is a [`Clash`] and leaves the
+//! column unchanged. Rows that lack a value are filled with nulls lazily.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, NullArray, StringArray,
+    TimestampNanosecondArray, UInt64Array,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use crate::convert::{Conversion, conversion, exact_i64, exact_u64};
+use crate::time::parse_time;
+use crate::types::{ColumnType, UTC};
+
+/// A value that does not fit a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clash {
+    /// Type of the value.
+    pub value: ColumnType,
+    /// Type of the column.
+    pub column: ColumnType,
+    /// Why, when the types alone do not say it.
+    pub reason: Option<&'static str>,
+}
+
+impl Clash {
+    /// One sentence: what came, what the column holds, and the ways out.
+    pub fn message(&self) -> String {
+        let (value, column) = (self.value.noun(), self.column.noun());
+        match self.reason {
+            Some(reason) => format!("this {value} does not fit the {column} column: {reason}"),
+            None => format!(
+                "the column holds {column}, this value is {value}; send {column}, or use another column name"
+            ),
+        }
+    }
+}
+
+const NOT_EXACT: &str = "an integer beyond 2^53 is not exact as a float";
+
+#[derive(Clone, Debug)]
+enum Values {
+    Untyped,
+    I64(Vec<i64>),
+    U64(Vec<u64>),
+    F64(Vec<f64>),
+    Bool(Vec<bool>),
+    Utf8 { ends: Vec<i32>, data: Vec<u8> },
+    Timestamp(Vec<i64>),
+}
+
+/// A column under construction.
+#[derive(Clone, Debug)]
+pub struct ColumnBuilder {
+    values: Values,
+    len: usize,
+    /// One bit per row, packed LSB first; empty while no null has been seen.
+    validity: Vec<u8>,
+}
+
+impl ColumnBuilder {
+    /// An empty column of `ty`.
+    pub fn new(ty: ColumnType) -> ColumnBuilder {
+        ColumnBuilder { values: Values::of(ty), len: 0, validity: Vec::new() }
+    }
+
+    /// The type of the values so far.
+    pub fn ty(&self) -> ColumnType {
+        match self.values {
+            Values::Untyped => ColumnType::Untyped,
+            Values::I64(_) => ColumnType::I64,
+            Values::U64(_) => ColumnType::U64,
+            Values::F64(_) => ColumnType::F64,
+            Values::Bool(_) => ColumnType::Bool,
+            Values::Utf8 { .. } => ColumnType::Utf8,
+            Values::Timestamp(_) => ColumnType::Timestamp,
+        }
+    }
+
+    /// Values so far, nulls included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes held, about.
+    pub fn size_bytes(&self) -> usize {
+        match &self.values {
+            Values::Utf8 { ends, data } => ends.len() * 4 + data.len(),
+            Values::Bool(values) => values.len(),
+            _ => self.len * 8,
+        }
+    }
+
+    /// Appends an integer.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_i64(&mut self, value: i64) -> Result<(), Clash> {
+        match &mut self.values {
+            Values::I64(values) => values.push(value),
+            Values::F64(values) if exact_i64(value) => values.push(value as f64),
+            Values::U64(values) if value >= 0 => values.push(value as u64),
+            Values::Untyped => {
+                self.become_type(ColumnType::I64);
+                return self.push_i64(value);
+            }
+            Values::F64(_) => return Err(self.clash(ColumnType::I64, Some(NOT_EXACT))),
+            Values::U64(_) => {
+                return Err(self.clash(ColumnType::I64, Some("it is negative")));
+            }
+            _ => return Err(self.clash(ColumnType::I64, None)),
+        }
+        self.pushed_valid();
+        Ok(())
+    }
+
+    /// Appends an unsigned integer.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_u64(&mut self, value: u64) -> Result<(), Clash> {
+        match &mut self.values {
+            Values::U64(values) => values.push(value),
+            Values::I64(values) if value <= i64::MAX as u64 => values.push(value as i64),
+            Values::F64(values) if exact_u64(value) => values.push(value as f64),
+            Values::Untyped => {
+                self.become_type(ColumnType::U64);
+                return self.push_u64(value);
+            }
+            Values::I64(_) => {
+                return Err(self.clash(
+                    ColumnType::U64,
+                    Some("it is larger than 9223372036854775807, the largest signed integer"),
+                ));
+            }
+            Values::F64(_) => return Err(self.clash(ColumnType::U64, Some(NOT_EXACT))),
+            _ => return Err(self.clash(ColumnType::U64, None)),
+        }
+        self.pushed_valid();
+        Ok(())
+    }
+
+    /// Appends a float; an integer column becomes f64 first.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_f64(&mut self, value: f64) -> Result<(), Clash> {
+        match &mut self.values {
+            Values::F64(values) => values.push(value),
+            Values::Untyped => {
+                self.become_type(ColumnType::F64);
+                return self.push_f64(value);
+            }
+            Values::I64(_) | Values::U64(_) => {
+                self.widen()?;
+                return self.push_f64(value);
+            }
+            _ => return Err(self.clash(ColumnType::F64, None)),
+        }
+        self.pushed_valid();
+        Ok(())
+    }
+
+    /// Appends a boolean.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_bool(&mut self, value: bool) -> Result<(), Clash> {
+        match &mut self.values {
+            Values::Bool(values) => values.push(value),
+            Values::Untyped => {
+                self.become_type(ColumnType::Bool);
+                return self.push_bool(value);
+            }
+            _ => return Err(self.clash(ColumnType::Bool, None)),
+        }
+        self.pushed_valid();
+        Ok(())
+    }
+
+    /// Appends text; a timestamp column takes it if it reads as a time.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table, or when the column would exceed 2 GiB.
+    pub fn push_str(&mut self, value: &str) -> Result<(), Clash> {
+        match &mut self.values {
+            Values::Utf8 { ends, data } => {
+                let end = i32::try_from(data.len() + value.len());
+                let Ok(end) = end else {
+                    return Err(self.clash(
+                        ColumnType::Utf8,
+                        Some("the texts of one request exceed 2 GiB in this column"),
+                    ));
+                };
+                data.extend_from_slice(value.as_bytes());
+                ends.push(end);
+            }
+            Values::Timestamp(values) => match parse_time(value) {
+                Ok(time) => values.push(time),
+                Err(_) => {
+                    return Err(self.clash(ColumnType::Utf8, Some("it does not read as a time")));
+                }
+            },
+            Values::Untyped => {
+                self.become_type(ColumnType::Utf8);
+                return self.push_str(value);
+            }
+            _ => return Err(self.clash(ColumnType::Utf8, None)),
+        }
+        self.pushed_valid();
+        Ok(())
+    }
+
+    /// Appends a timestamp in nanoseconds.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table.
+    pub fn push_timestamp(&mut self, value_ns: i64) -> Result<(), Clash> {
+        match &mut self.values {
+            Values::Timestamp(values) => values.push(value_ns),
+            Values::Untyped => {
+                self.become_type(ColumnType::Timestamp);
+                return self.push_timestamp(value_ns);
+            }
+            _ => return Err(self.clash(ColumnType::Timestamp, None)),
+        }
+        self.pushed_valid();
+        Ok(())
+    }
+
+    /// Appends a null.
+    pub fn push_null(&mut self) {
+        self.fill_nulls(self.len + 1);
+    }
+
+    /// Fills with nulls up to `len` values.
+    pub fn fill_nulls(&mut self, len: usize) {
+        if len <= self.len {
+            return;
+        }
+        if self.validity.is_empty() {
+            self.validity = all_valid(self.len);
+        }
+        self.validity.resize(len.div_ceil(8), 0);
+        self.values.resize_default(len);
+        self.len = len;
+    }
+
+    /// Keeps the first `len` values: how a bad row is taken back.
+    pub fn truncate(&mut self, len: usize) {
+        if len >= self.len {
+            return;
+        }
+        self.values.truncate(len);
+        if !self.validity.is_empty() {
+            self.validity.truncate(len.div_ceil(8));
+            if len % 8 != 0 {
+                let last = self.validity.len() - 1;
+                self.validity[last] &= (1u8 << (len % 8)) - 1;
+            }
+        }
+        self.len = len;
+    }
+
+    /// Goes back to `ty`, the type the column had before values that were taken back by
+    /// [`ColumnBuilder::truncate`]: untyped when only nulls are left, integers from exact floats.
+    pub fn restore_type(&mut self, ty: ColumnType) {
+        self.values = match (std::mem::replace(&mut self.values, Values::Untyped), ty) {
+            (_, ColumnType::Untyped) => Values::Untyped,
+            (Values::F64(values), ColumnType::I64) => {
+                Values::I64(values.into_iter().map(|v| v as i64).collect())
+            }
+            (Values::F64(values), ColumnType::U64) => {
+                Values::U64(values.into_iter().map(|v| v as u64).collect())
+            }
+            (values, _) => values,
+        };
+    }
+
+    /// The finished column with its type; all-null columns of no type are Arrow `Null`.
+    pub fn finish(self) -> (ColumnType, ArrayRef) {
+        let ty = self.ty();
+        let len = self.len;
+        let nulls = (!self.validity.is_empty())
+            .then(|| NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(self.validity), 0, len)));
+        let array: ArrayRef = match self.values {
+            Values::Untyped => Arc::new(NullArray::new(len)),
+            Values::I64(values) => Arc::new(Int64Array::new(values.into(), nulls)),
+            Values::U64(values) => Arc::new(UInt64Array::new(values.into(), nulls)),
+            Values::F64(values) => Arc::new(Float64Array::new(values.into(), nulls)),
+            Values::Bool(values) => Arc::new(BooleanArray::new(values.into(), nulls)),
+            Values::Utf8 { ends, data } => {
+                let mut offsets = Vec::with_capacity(ends.len() + 1);
+                offsets.push(0);
+                offsets.extend_from_slice(&ends);
+                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+                // SAFETY: every value was pushed as &str and the offsets are its ends, rising.
+                Arc::new(unsafe {
+                    StringArray::new_unchecked(offsets, Buffer::from_vec(data), nulls)
+                })
+            }
+            Values::Timestamp(values) => {
+                Arc::new(TimestampNanosecondArray::new(values.into(), nulls).with_timezone(UTC))
+            }
+        };
+        (ty, array)
+    }
+
+    fn pushed_valid(&mut self) {
+        if !self.validity.is_empty() {
+            if self.len.is_multiple_of(8) {
+                self.validity.push(0);
+            }
+            self.validity[self.len / 8] |= 1 << (self.len % 8);
+        }
+        self.len += 1;
+    }
+
+    fn become_type(&mut self, ty: ColumnType) {
+        debug_assert_eq!(conversion(ty, self.ty()), Conversion::Become);
+        self.values = Values::of(ty);
+        self.values.resize_default(self.len);
+    }
+
+    /// Integers → floats, when every present value is exact. Placeholders of nulls are zero.
+    fn widen(&mut self) -> Result<(), Clash> {
+        let floats = match &self.values {
+            Values::I64(values) if values.iter().all(|v| exact_i64(*v)) => {
+                values.iter().map(|v| *v as f64).collect()
+            }
+            Values::U64(values) if values.iter().all(|v| exact_u64(*v)) => {
+                values.iter().map(|v| *v as f64).collect()
+            }
+            _ => {
+                return Err(self.clash(
+                    ColumnType::F64,
+                    Some("the column holds integers beyond 2^53, which are not exact as floats"),
+                ));
+            }
+        };
+        self.values = Values::F64(floats);
+        Ok(())
+    }
+
+    fn clash(&self, value: ColumnType, reason: Option<&'static str>) -> Clash {
+        Clash { value, column: self.ty(), reason }
+    }
+}
+
+fn all_valid(len: usize) -> Vec<u8> {
+    let mut bits = vec![0xff; len.div_ceil(8)];
+    if !len.is_multiple_of(8)
+        && let Some(last) = bits.last_mut()
+    {
+        *last = (1 << (len % 8)) - 1;
+    }
+    bits
+}
+
+impl Values {
+    fn of(ty: ColumnType) -> Values {
+        match ty {
+            ColumnType::Untyped => Values::Untyped,
+            ColumnType::I64 => Values::I64(Vec::new()),
+            ColumnType::U64 => Values::U64(Vec::new()),
+            ColumnType::F64 => Values::F64(Vec::new()),
+            ColumnType::Bool => Values::Bool(Vec::new()),
+            ColumnType::Utf8 => Values::Utf8 { ends: Vec::new(), data: Vec::new() },
+            ColumnType::Timestamp => Values::Timestamp(Vec::new()),
+        }
+    }
+
+    fn resize_default(&mut self, len: usize) {
+        match self {
+            Values::Untyped => {}
+            Values::I64(values) | Values::Timestamp(values) => values.resize(len, 0),
+            Values::U64(values) => values.resize(len, 0),
+            Values::F64(values) => values.resize(len, 0.0),
+            Values::Bool(values) => values.resize(len, false),
+            Values::Utf8 { ends, .. } => {
+                let last = ends.last().copied().unwrap_or(0);
+                ends.resize(len, last);
+            }
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        match self {
+            Values::Untyped => {}
+            Values::I64(values) | Values::Timestamp(values) => values.truncate(len),
+            Values::U64(values) => values.truncate(len),
+            Values::F64(values) => values.truncate(len),
+            Values::Bool(values) => values.truncate(len),
+            Values::Utf8 { ends, data } => {
+                ends.truncate(len);
+                data.truncate(ends.last().copied().unwrap_or(0) as usize);
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The model at its boundary: builders, conversions, times and windows.
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Float64Type, Int64Type};
+
+use crate::builder::{BatchBuilder, TagTarget};
+use crate::name::{Name, nearest};
+use crate::partition::PartitionWidth;
+use crate::time::{Precision, column_precision, parse_time, time_text};
+use crate::types::ColumnType;
+
+fn builder() -> BatchBuilder {
+    BatchBuilder::new(None, Name::literal("time"), None)
+}
+
+#[test]
+fn rows_lacking_a_field_are_null_in_it() {
+    let mut b = builder();
+    let series = b.series(&mut []);
+    let a = b.field("a").unwrap();
+    b.push_i64(a, 1).unwrap();
+    b.end_row(series, 10);
+    b.end_row(series, 20);
+    let c = b.field("c").unwrap();
+    b.push_str(c, "x").unwrap();
+    b.end_row(series, 30);
+    let batch = b.finish();
+    let a = batch.fields[0].values.as_primitive::<Int64Type>();
+    let c = batch.fields[1].values.as_string::<i32>();
+    assert_eq!((a.value(0), a.is_null(1), a.is_null(2)), (1, true, true));
+    assert_eq!((c.is_null(0), c.is_null(1), c.value(2)), (true, true, "x"));
+}
+
+#[test]
+fn an_aborted_row_leaves_no_trace() {
+    let mut b = builder();
+    let series = b.series(&mut []);
+    let a = b.field("a").unwrap();
+    b.push_i64(a, 7).unwrap();
+    b.end_row(series, 1);
+    b.push_f64(a, 0.5).unwrap();
+    let new = b.field("new").unwrap();
+    b.push_bool(new, true).unwrap();
+    b.abort_row();
+    b.push_i64(a, 8).unwrap();
+    b.end_row(series, 2);
+    let batch = b.finish();
+    assert_eq!(batch.fields.len(), 1);
+    assert_eq!(batch.fields[0].ty, ColumnType::I64);
+    assert_eq!(batch.fields[0].values.as_primitive::<Int64Type>().values(), &[7, 8]);
+}
+
+#[test]
+fn integers_widen_to_floats_only_while_exact() {
+    let mut b = builder();
+    let series = b.series(&mut []);
+    let a = b.field("a").unwrap();
+    b.push_i64(a, 3).unwrap();
+    b.end_row(series, 1);
+    b.push_f64(a, 0.5).unwrap();
+    b.end_row(series, 2);
+    assert!(b.push_i64(a, (1 << 53) + 1).is_err());
+    let batch = b.finish();
+    assert_eq!(batch.fields[0].values.as_primitive::<Float64Type>().values(), &[3.0, 0.5]);
+
+    let mut b = builder();
+    let big = b.field("a").unwrap();
+    b.push_i64(big, i64::MAX).unwrap();
+    let series = b.series(&mut []);
+    b.end_row(series, 1);
+    assert!(b.push_f64(big, 0.5).is_err());
+}
+
+#[test]
+fn series_do_not_depend_on_the_order_of_tags() {
+    let mut b = builder();
+    let TagTarget::Tag(host) = b.tag("host").unwrap() else { panic!() };
+    let TagTarget::Tag(dc) = b.tag("dc").unwrap() else { panic!() };
+    let one = b.series(&mut [(dc, "x"), (host, "a")]);
+    assert_eq!(one, b.series(&mut [(host, "a"), (dc, "x")]));
+    let two = b.series(&mut [(host, "a"), (dc, "")]);
+    assert_ne!(one, two);
+    assert_eq!(two, b.series(&mut [(host, "a")]));
+    b.end_row(one, 1);
+    b.end_row(two, 2);
+    let batch = b.finish();
+    assert_eq!(batch.series.sets, 2);
+    assert_eq!(batch.series.tags[1].values.value(0), "x");
+    assert!(batch.series.tags[1].values.is_null(1));
+}
+
+#[test]
+fn times_are_read_in_every_accepted_form() {
+    for (text, expected) in [
+        ("1970-01-01", 0),
+        ("1970-01-01T00:00:01Z", 1_000_000_000),
+        ("1970-01-01 00:00:01.5", 1_500_000_000),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1969-12-31T23:59:59.999999999Z", -1),
+        ("2262-04-11T23:47:16.854775807Z", i64::MAX),
+        ("1677-09-21T00:12:43.145224192Z", i64::MIN),
+    ] {
+        assert_eq!(parse_time(text).unwrap(), expected, "{text}");
+    }
+    for text in [
+        "",
+        "2024",
+        "2024-13-01",
+        "2024-01-32",
+        "2263-01-01",
+        "1600-01-01",
+        "2024-01-01T25:00:00",
+        "2024-01-01x",
+    ] {
+        assert!(parse_time(text).is_err(), "{text}");
+    }
+    assert_eq!(time_text(1_500_000_000), "1970-01-01T00:00:01.500Z");
+    assert_eq!(time_text(-1), "1969-12-31T23:59:59.999999999Z");
+}
+
+#[test]
+fn units_are_guessed_from_the_whole_column() {
+    let of = |values: &[i64]| column_precision(values.iter().copied());
+    assert_eq!(of(&[1_700_000_000, 0]).unwrap(), Precision::Second);
+    assert_eq!(of(&[1_700_000_000_000]).unwrap(), Precision::Millisecond);
+    assert!(of(&[1_700_000_000_000, 1_700_000_000]).is_err());
+}
+
+#[test]
+fn windows_cover_the_whole_range_of_time() {
+    for width in
+        [PartitionWidth::Hour, PartitionWidth::Day, PartitionWidth::Month, PartitionWidth::Year]
+    {
+        for time in [i64::MIN, -1, 0, 1_700_000_000_000_000_000, i64::MAX] {
+            assert!(width.window(time).contains(time), "{width:?} {time}");
+        }
+    }
+    let month = PartitionWidth::Month.window(parse_time("2023-12-15").unwrap());
+    assert_eq!(time_text(month.end_ns), "2024-01-01T00:00:00Z");
+}
+
+#[test]
+fn names_are_checked_and_near_ones_found() {
+    assert!(Name::new("../../etc").is_ok());
+    assert!(Name::new("").is_err());
+    assert!(Name::new("a\nb").is_err());
+    assert!(Name::new(&"x".repeat(256)).is_err());
+    assert_eq!(nearest("pric", ["price", "volume"]), ["price"]);
+}
