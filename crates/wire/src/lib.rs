@@ -1,1 +1,8 @@
-//! stub
+//! Foreign formats to batches and back, sans-I/O: bytes in, columns out.
+//!
+//! Responsible for reading and writing the formats that users send and ask for. Knows no files, no
+//! network, no async and no engine: a parser gets a body and the present schemas, and gives batches.
+
+pub mod parsed;
+
+pub use parsed::Parsed;
