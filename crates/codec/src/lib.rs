@@ -1,0 +1,33 @@
+//! Codecs made for columns of time series: slices in, bytes out.
+//!
+//! Responsible for the bytes of integers (and timestamps), floats, booleans, validity and strings.
+//! Not responsible for I/O, checksums, versions, schemas or Arrow: a caller frames what it gets here,
+//! covers it with a checksum, and stores the number of values, which no codec repeats.
+//!
+//! Reading order: [`varint`] and [`bitpack`] are the two primitives; [`integers`] is built on both;
+//! [`floats`], [`bools`], [`nulls`] and [`strings`] choose per block or column and reuse the rest.
+//!
+//! Invariants:
+//! - Everything is little-endian and self-delimiting: a decoder takes `&mut &[u8]`, consumes exactly
+//!   the bytes that its encoder appended, and leaves what follows.
+//! - Zero values take zero bytes, in every family.
+//! - A round trip is exact, bit for bit.
+//! - No bytes make a decoder panic. It returns a [`DecodeError`], leaves the caller's vector as it
+//!   was, and allocates no more than `n` values need. A few bytes may stand for many equal values, so
+//!   `n` must come from [`varint::take_count`] or another place with a bound. How far a cursor has
+//!   moved after an error is unspecified.
+//! - The same input gives the same bytes, on every machine and in every process.
+
+pub mod bitpack;
+pub mod bools;
+mod cursor;
+mod error;
+pub mod floats;
+pub mod integers;
+pub mod nulls;
+pub mod strings;
+#[cfg(test)]
+mod tests;
+pub mod varint;
+
+pub use error::DecodeError;
