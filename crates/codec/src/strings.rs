@@ -30,8 +30,10 @@ mod tests;
 const PLAIN: u8 = 0;
 const DICTIONARY: u8 = 1;
 
-/// After this many strings the hash pass stops as soon as three quarters of them were new.
-const PROBE_STRINGS: usize = 64;
+/// After an eighth of the strings, and at least this many, the hash pass stops as soon as three quarters
+/// of them were new. It must scale with the column: of `d` values in random order nearly all of the
+/// first `d / 2` rows are new, however often they repeat later.
+const PROBE_STRINGS_MIN: usize = 64;
 
 /// Decoded strings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +116,7 @@ impl<'a> Dictionary<'a> {
         let mut known: HashMap<&[u8], u32, RandomState> = HashMap::default();
         let mut found =
             Dictionary { distinct: Vec::new(), codes: Vec::with_capacity(lengths.len()) };
+        let probe = PROBE_STRINGS_MIN.max(lengths.len() / 8);
         let mut rest = data;
         for (row, &length) in lengths.iter().enumerate() {
             let (string, after) = rest.split_at(length as usize);
@@ -123,7 +126,7 @@ impl<'a> Dictionary<'a> {
                 found.distinct.len() as u32 - 1
             });
             found.codes.push(code);
-            if row >= PROBE_STRINGS && found.distinct.len() * 4 > row * 3 {
+            if row >= probe && found.distinct.len() * 4 > row * 3 {
                 return None;
             }
         }

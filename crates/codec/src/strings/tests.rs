@@ -57,6 +57,16 @@ fn a_column_of_few_values_costs_its_codes() {
 }
 
 #[test]
+fn thousands_of_values_in_random_order_still_make_a_dictionary() {
+    let mut random = fastrand::Rng::with_seed(21);
+    let names: Vec<String> = (0..4000).map(|i| format!("host_{i}")).collect();
+    let rows: Vec<&str> = (0..50_000).map(|_| &*names[random.usize(0..4000)]).collect();
+    let bytes = check(&rows);
+    assert_eq!(bytes[0], DICTIONARY);
+    assert!(bytes.len() <= 50_000 * 3 / 2 + 4000 * 10);
+}
+
+#[test]
 fn distinct_strings_stay_plain() {
     let names: Vec<String> = (0..1000).map(|i| format!("{:x}", i * 2_654_435_761u64)).collect();
     let rows: Vec<&str> = names.iter().map(|name| &**name).collect();
