@@ -16,7 +16,7 @@
 //! its `z` low zero bytes (common to the block) and its high zero bytes: value `j >= 1` leaves
 //! `length` bytes (0 to `8 - z`), kept in half byte `j - 1`, low half first; an odd last half is zero.
 //!
-//! The form is chosen on a sample of [`SAMPLE_VALUES`]; it falls back to raw when the whole block does
+//! The form is chosen on a sample of `SAMPLE_VALUES`; it falls back to raw when the whole block does
 //! not fit or would be larger, so a block never takes more than `1 + 8 * k` bytes.
 
 use crate::DecodeError;
