@@ -44,7 +44,9 @@ pub trait Files: Send + Sync {
     /// `NotFound` if there is no such directory.
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
 
-    /// Creates `dir` and its missing parents; each new name is durable when this returns.
+    /// Creates `dir` and its missing parents. Its path is durable when this returns, even if it was
+    /// there before (another process may have died between making and syncing it); so this syncs
+    /// at least one directory each time.
     ///
     /// # Errors
     /// `NotADirectory` or `AlreadyExists` if a file is in the way.

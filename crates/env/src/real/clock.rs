@@ -13,9 +13,7 @@ pub(crate) struct RealClock {
 impl RealClock {
     /// Monotonic time counts from now.
     pub(crate) fn new() -> RealClock {
-        RealClock {
-            origin: Instant::now(),
-        }
+        RealClock { origin: Instant::now() }
     }
 }
 

@@ -1,7 +1,4 @@
-//! The file system of the machine.
-//!
-//! Invariant: [`RealFiles::create_dir_all`] runs one at a time, so a directory that one caller finds
-//! was made durable by whoever made it.
+//! The file system of the machine: which system calls keep the promises of [`crate::files`].
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -9,18 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 
 use crate::files::{DirEntry, File, Files};
 
 /// `std::fs`, with the system calls it lacks.
-#[derive(Default)]
-pub(crate) struct RealFiles {
-    /// Held while directories are made.
-    making_dirs: Mutex<()>,
-}
+pub(crate) struct RealFiles;
 
 impl Files for RealFiles {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
@@ -55,8 +47,22 @@ impl Files for RealFiles {
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        let _alone = self.making_dirs.lock();
-        create_durably(dir)
+        let Some(parent) = dir.parent() else {
+            return Ok(());
+        };
+        if dir.is_dir() {
+            return match sync(parent) {
+                // Not ours to read, so not ours to have made `dir` in.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+                synced => synced,
+            };
+        }
+        self.create_dir_all(parent)?;
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+            made => made?,
+        }
+        sync(parent)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -76,7 +82,7 @@ impl Files for RealFiles {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::File::open(or_here(dir))?.sync_all()
+        sync(dir)
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -90,39 +96,20 @@ impl Files for RealFiles {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
         // The lock belongs to this open file: closing it, or the end of the process, releases it.
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(file))
     }
 }
 
-/// Creates the missing part of `dir`, parents first, syncing the directory of each new name.
-fn create_durably(dir: &Path) -> io::Result<()> {
-    if dir.as_os_str().is_empty() || dir.is_dir() {
-        return Ok(());
-    }
-    let parent = dir.parent().unwrap_or(Path::new("/"));
-    create_durably(parent)?;
-    match fs::create_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
-        made => made?,
-    }
-    fs::File::open(or_here(parent))?.sync_all()
+fn sync(dir: &Path) -> io::Result<()> {
+    fs::File::open(or_here(dir))?.sync_all()
 }
 
 /// The parent of a one-part path is the empty path, which system calls do not take.
 fn or_here(dir: &Path) -> &Path {
-    if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    }
+    if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
 }
 
 struct RealFile(fs::File);

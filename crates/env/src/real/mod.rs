@@ -18,7 +18,7 @@ pub(crate) fn env() -> Env {
     Env {
         clock: Arc::new(clock::RealClock::new()),
         random: Arc::new(clock::RealRandom),
-        files: Arc::new(files::RealFiles::default()),
+        files: Arc::new(files::RealFiles),
         tasks: Arc::new(tasks::RealTasks),
     }
 }

@@ -19,9 +19,7 @@ impl Tasks for RealTasks {
     fn spawn(&self, name: &str, task: Box<dyn FnMut() -> Step + Send>) -> TaskHandle {
         let control = Arc::new(Control::default());
         let inside = control.clone();
-        let started = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || inside.run(task));
+        let started = thread::Builder::new().name(name.to_owned()).spawn(move || inside.run(task));
         if let Err(error) = started {
             panic!("start the thread of task {name}: {error}");
         }

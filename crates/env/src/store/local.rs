@@ -6,9 +6,12 @@
 //!
 //! Invariant: a name without [`TEMPORARY_SUFFIX`] is only ever linked to a synced file.
 
+use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::{ObjectWriter, Store, TEMPORARY_SUFFIX};
 use crate::Env;
@@ -25,34 +28,32 @@ pub struct LocalStore {
     root: PathBuf,
     files: Arc<dyn Files>,
     random: Arc<dyn Random>,
+    /// Directories that this process has seen to be durable.
+    durable_dirs: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl LocalStore {
     /// The store below `root`, which is created with the first object. The last part of a name may
-    /// have at most 233 bytes where the file system allows 255: the temporary adds 22.
+    /// have at most 234 bytes where the file system allows 255: the temporary adds 21.
     pub fn new(root: impl Into<PathBuf>, env: &Env) -> LocalStore {
         LocalStore {
             root: root.into(),
             files: env.files.clone(),
             random: env.random.clone(),
+            durable_dirs: Arc::default(),
         }
     }
 
     fn path(&self, name: &str) -> io::Result<PathBuf> {
-        if name.split('/').all(is_part) {
-            Ok(self.root.join(name))
-        } else {
-            Err(bad_name(name))
-        }
+        if name.split('/').all(is_part) { Ok(self.root.join(name)) } else { Err(bad_name(name)) }
     }
 
     fn start(&self, name: &str) -> io::Result<LocalWriter> {
         let path = self.path(name)?;
         let dir = path.parent().unwrap_or(&self.root).to_path_buf();
-        self.files.create_dir_all(&dir)?;
         let random = self.random.next_u64();
         let temporary = self.path(&format!("{name}.{random:016x}{TEMPORARY_SUFFIX}"))?;
-        let file = self.files.create(&temporary)?;
+        let file = self.create_in(&dir, &temporary)?;
         Ok(LocalWriter {
             files: self.files.clone(),
             file,
@@ -62,6 +63,20 @@ impl LocalStore {
             gathered: Vec::new(),
             written: 0,
         })
+    }
+
+    /// Creates the file `path` in `dir`, which is made durable first, once for each process.
+    fn create_in(&self, dir: &Path, path: &Path) -> io::Result<Arc<dyn File>> {
+        if self.durable_dirs.lock().contains(dir) {
+            match self.files.create(path) {
+                // An empty directory was removed.
+                Err(error) if is_missing(&error) => {}
+                created => return created,
+            }
+        }
+        self.files.create_dir_all(dir)?;
+        self.durable_dirs.lock().insert(dir.to_owned());
+        self.files.create(path)
     }
 
     /// Appends the files below `dir` whose name starts with `prefix`; `dir_name` is the name of
