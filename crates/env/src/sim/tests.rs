@@ -258,6 +258,17 @@ fn a_rename_happens_or_not() {
 }
 
 #[test]
+fn a_name_that_is_used_again_never_costs_the_file_that_had_it() {
+    let found = outcomes(|env| {
+        put(&*env.files, "a", b"x");
+        env.files.sync_dir(Path::new("/")).unwrap();
+        env.files.rename(Path::new("a"), Path::new("b")).unwrap();
+        put(&*env.files, "a", b"y");
+    });
+    assert_eq!(found, set(&["a=x", "b=x", "a=y b=x"]));
+}
+
+#[test]
 fn names_are_lost_one_by_one() {
     let found = outcomes(|env| {
         put(&*env.files, "a", b"x");
