@@ -1,1 +1,30 @@
-//! stub
+//! The engine: takes batches, makes them durable, keeps them queryable and writes them out as
+//! segments. Rules: the invariants in ARCHITECTURE.md.
+//!
+//! Write path: `engine/write.rs` (queue) → `engine/commit.rs` (the one commit owner) →
+//! `catalog/resolve.rs` (schema changes) → `wal/` (group, one fsync) → `memtable/` (chunks) →
+//! published. Flush path: `flush/plan.rs` decides, `flush/run.rs` acts → `segment/writer.rs` →
+//! `manifest/` (one edit). Read path: `read/snapshot.rs` → `read/scan.rs` → sources
+//! (`memtable/`, `segment/reader.rs`) → `read/merge.rs`.
+//!
+//! Synchronous throughout: background work is a step function on `env` tasks, so that the whole
+//! engine runs under a seeded simulation. Knows no SQL, no HTTP and no wire format.
+
+pub mod catalog;
+pub mod engine;
+mod flush;
+pub mod manifest;
+mod memtable;
+pub mod read;
+pub mod segment;
+mod wal;
+
+pub use catalog::{Catalog, Database};
+pub use engine::{
+    Command, Durability, Engine, EngineStats, FlushFilter, NewColumn, NewTable, Options, Pending,
+    Receipt, Recover, WriteRequest,
+};
+pub use read::{
+    Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, Snapshot, TagPredicate,
+    TimeRange,
+};

@@ -1,0 +1,126 @@
+//! Databases and tables with their schemas: immutable, replaced as a whole by every change.
+//!
+//! Invariants: ids are never reused (the next ones are part of the state); names occur only here; a
+//! dropped table's name leads to nothing, or to a new table with a new id.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use pulsora_model::name::nearest;
+use pulsora_model::schema::SchemaLookup;
+use pulsora_model::{Code, DatabaseId, Error, Name, Result, TableId, TableSchema};
+use serde::{Deserialize, Serialize};
+
+/// Name of the database that always exists.
+pub const DEFAULT_DATABASE: &str = "default";
+
+/// One database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Database {
+    /// Never reused.
+    pub id: DatabaseId,
+    /// As the user wrote it.
+    pub name: Name,
+    /// Its tables by name.
+    pub tables: BTreeMap<Name, TableId>,
+}
+
+/// All names and schemas at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Catalog {
+    pub(super) databases: BTreeMap<Name, Arc<Database>>,
+    pub(super) tables: HashMap<TableId, Arc<TableSchema>>,
+    pub(super) next_database: DatabaseId,
+    pub(super) next_table: TableId,
+}
+
+impl Default for Catalog {
+    /// Only the database `default`, with id 1.
+    fn default() -> Catalog {
+        let name = Name::literal(DEFAULT_DATABASE);
+        let database =
+            Database { id: DatabaseId(1), name: name.clone(), tables: BTreeMap::new() };
+        Catalog {
+            databases: BTreeMap::from([(name, Arc::new(database))]),
+            tables: HashMap::new(),
+            next_database: DatabaseId(2),
+            next_table: TableId(1),
+        }
+    }
+}
+
+impl Catalog {
+    /// The databases by name.
+    pub fn databases(&self) -> impl Iterator<Item = &Arc<Database>> {
+        self.databases.values()
+    }
+
+    /// The database with exactly this name.
+    ///
+    /// # Errors
+    /// `database_not_found`, with the nearest names as hint.
+    pub fn database(&self, name: &str) -> Result<&Arc<Database>> {
+        self.databases.get(name).ok_or_else(|| {
+            let names = self.databases.keys().map(Name::as_str);
+            not_found(Code::DatabaseNotFound, format!("database {name:?} does not exist"), name, names)
+        })
+    }
+
+    /// The schema of a table by its exact names.
+    ///
+    /// # Errors
+    /// `database_not_found` or `table_not_found`, with the nearest names as hint.
+    pub fn table(&self, database: &str, table: &str) -> Result<Arc<TableSchema>> {
+        let owner = self.database(database)?;
+        self.find_table(database, table).ok_or_else(|| {
+            let names = owner.tables.keys().map(Name::as_str);
+            let message = format!("table {table:?} does not exist in database {database:?}");
+            not_found(Code::TableNotFound, message, table, names)
+        })
+    }
+
+    /// The schema of a table by its exact names, if it exists.
+    pub fn find_table(&self, database: &str, table: &str) -> Option<Arc<TableSchema>> {
+        let id = self.databases.get(database)?.tables.get(table)?;
+        self.tables.get(id).cloned()
+    }
+
+    /// The schema of a table by its id.
+    pub fn table_by_id(&self, id: TableId) -> Option<Arc<TableSchema>> {
+        self.tables.get(&id).cloned()
+    }
+
+    /// Every table of one database, by name. Empty when the database does not exist.
+    pub fn tables_of(&self, database: &str) -> Vec<Arc<TableSchema>> {
+        self.databases.get(database).map_or_else(Vec::new, |database| {
+            database.tables.values().filter_map(|id| self.table_by_id(*id)).collect()
+        })
+    }
+
+    /// Every table of every database.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<TableSchema>> {
+        self.tables.values()
+    }
+
+    /// The name of a database by its id.
+    pub fn database_name(&self, id: DatabaseId) -> Option<&Name> {
+        self.databases.values().find(|database| database.id == id).map(|database| &database.name)
+    }
+
+    /// What parsers of rows for one database ask. Holds this catalog.
+    pub fn lookup(self: &Arc<Self>, database: &str) -> impl SchemaLookup + use<> {
+        let (catalog, database) = (Arc::clone(self), database.to_owned());
+        move |table: &str| catalog.find_table(&database, table)
+    }
+}
+
+fn not_found<'a>(
+    code: Code,
+    message: String,
+    wanted: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Error {
+    let near = nearest(wanted, names);
+    let error = Error::new(code, message);
+    if near.is_empty() { error } else { error.hint(format!("did you mean {}?", near.join(", "))) }
+}

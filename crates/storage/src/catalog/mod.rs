@@ -1,0 +1,16 @@
+//! Names and schemas: the catalog, the changes that make the next one, and how arriving rows are
+//! fitted to it.
+//!
+//! `catalog.rs` the immutable state · `change.rs` what a WAL record can change · `resolve.rs` rows
+//! against a schema: which changes they need, and their columns by id.
+
+mod catalog;
+mod change;
+mod resolve;
+
+pub use catalog::{Catalog, Database};
+pub use change::CatalogChange;
+pub(crate) use resolve::{ResolvedRows, resolve};
+
+#[cfg(test)]
+mod tests;

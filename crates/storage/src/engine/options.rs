@@ -1,0 +1,86 @@
+//! What can be set at open. Every default is the shipped one.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pulsora_model::{Code, Error, Result};
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// After the group with the request has been synced to disk.
+    #[default]
+    Fsync,
+    /// After write(2) of the group; synced on a timer.
+    Async,
+    /// At once; not logged, lost with the process until flushed.
+    Off,
+}
+
+impl Durability {
+    /// # Errors
+    /// `invalid_request` when `text` is none of `fsync`, `async`, `off`.
+    pub fn parse(text: &str) -> Result<Durability> {
+        match text {
+            "fsync" => Ok(Durability::Fsync),
+            "async" => Ok(Durability::Async),
+            "off" => Ok(Durability::Off),
+            _ => Err(Error::new(Code::InvalidRequest, format!("{text:?} is not a durability"))
+                .hint("use fsync, async or off")),
+        }
+    }
+}
+
+/// What recovery does with a damaged log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recover {
+    /// Refuse to start, with a message.
+    #[default]
+    Strict,
+    /// Leave the damaged records out, say how many, and go on.
+    SkipCorrupt,
+}
+
+/// Settings of an engine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data directory; made if absent.
+    pub data_dir: PathBuf,
+    /// What a damaged log means.
+    pub recover: Recover,
+    /// A memtable is sealed when its rows are this old (those under 1 MiB wait six times that).
+    pub flush_age: Duration,
+    /// A memtable is sealed at this size, bytes.
+    pub flush_bytes: u64,
+    /// All memtables together: at this many bytes the largest is sealed; at one and a half times that
+    /// the commit owner waits for a flush.
+    pub memtable_bytes: u64,
+    /// Requests waiting in the queue and their WAL buffers, bytes.
+    pub queue_bytes: u64,
+    /// Log size at which whatever pins the oldest file is flushed, bytes.
+    pub wal_bytes: u64,
+    /// Size of one log file, allocated ahead, bytes.
+    pub wal_file_bytes: u64,
+    /// How long `async` writes may stay unsynced.
+    pub sync_interval: Duration,
+    /// Disk space kept for flush, manifest and drops, bytes; below it writes are refused.
+    pub reserve_bytes: u64,
+}
+
+impl Options {
+    /// The shipped defaults over a directory.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Options {
+        Options {
+            data_dir: data_dir.into(),
+            recover: Recover::Strict,
+            flush_age: Duration::from_secs(600),
+            flush_bytes: 64 << 20,
+            memtable_bytes: 256 << 20,
+            queue_bytes: 256 << 20,
+            wal_bytes: 1 << 30,
+            wal_file_bytes: 64 << 20,
+            sync_interval: Duration::from_secs(1),
+            reserve_bytes: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What is asked of the engine, and what it answers.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pulsora_model::{
+    Code, ColumnKind, ColumnType, Error, Mode, Name, PartitionWidth, Result, Sequence, TableWrite,
+};
+use tokio::sync::oneshot;
+
+use super::options::Durability;
+
+/// Rows for tables of one database: stored whole or not at all.
+#[derive(Clone, Debug)]
+pub struct WriteRequest {
+    /// The database; made by the first write.
+    pub database: Name,
+    /// Rows, at most one entry per table. Tables are made by the first write.
+    pub tables: Vec<TableWrite>,
+    /// When to acknowledge.
+    pub durability: Durability,
+}
+
+/// A column of a table that is made by a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewColumn {
+    pub name: Name,
+    pub kind: ColumnKind,
+    /// `Timestamp` for time, `Utf8` for tags, `U64` for the row id.
+    pub ty: ColumnType,
+}
+
+/// A table that is made by a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTable {
+    pub name: Name,
+    /// In display order, with exactly one time column and at most one row id.
+    pub columns: Vec<NewColumn>,
+    pub mode: Mode,
+    pub partition: PartitionWidth,
+}
+
+/// A change of the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// # Errors
+    /// `already_exists` unless `if_not_exists`.
+    CreateDatabase { name: Name, if_not_exists: bool },
+    /// `default` cannot be dropped. `database_not_found`.
+    DropDatabase { name: Name },
+    /// `already_exists` when the table is there in another shape, or at all unless `if_not_exists`
+    /// or the shape is the same. Makes the database if needed.
+    CreateTable { database: Name, table: NewTable, if_not_exists: bool },
+    /// `table_not_found` unless `if_exists`.
+    DropTable { database: Name, table: Name, if_exists: bool },
+}
+
+/// Which memtables to flush.
+#[derive(Clone, Debug, Default)]
+pub struct FlushFilter {
+    /// `None` = all databases.
+    pub database: Option<Name>,
+    /// `None` = all tables.
+    pub table: Option<Name>,
+}
+
+/// The acknowledgement: the request is as durable as it asked, and visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The request's WAL record.
+    pub sequence: Sequence,
+    /// Rows stored.
+    pub rows: u64,
+    /// Whether the command changed anything (`if_not_exists` and the like may not).
+    pub changed: bool,
+}
+
+/// An answer to come. Dropping it does not take the request back.
+pub struct Pending(pub(super) oneshot::Receiver<Result<Receipt>>);
+
+impl Pending {
+    /// Blocks until the answer is there. Not for async contexts.
+    ///
+    /// # Errors
+    /// What the request failed with; `closed` when the engine ended first.
+    pub fn wait(self) -> Result<Receipt> {
+        self.0.blocking_recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// The answer if it is there already; for single-threaded runs.
+    pub fn try_take(&mut self) -> Option<Result<Receipt>> {
+        match self.0.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err(ended())),
+        }
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Receipt>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or_else(|_| Err(ended())))
+    }
+}
+
+fn ended() -> Error {
+    Error::new(Code::Closed, "the engine ended before the request was answered")
+        .hint("whether it was stored is unknown; send it again when the server is back")
+}

@@ -1,0 +1,85 @@
+//! An immutable run of rows of one memtable in arrival order, with its key order cached.
+//!
+//! Invariants: all columns have `rows` values; a column that is absent is null in every row; a column
+//! has the type it had when the rows came and is cast on read; sequences of one table's chunks are
+//! disjoint and rise.
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::ArrayRef;
+use arrow::buffer::ScalarBuffer;
+use pulsora_model::{ColumnId, Sequence};
+
+use super::series::SeriesTable;
+
+/// Rows of one table in arrival order.
+pub(crate) struct Chunk {
+    pub rows: usize,
+    /// Sequence of the first record with rows here.
+    pub first: Sequence,
+    /// Sequence of the last record with rows here.
+    pub last: Sequence,
+    pub min_time_ns: i64,
+    pub max_time_ns: i64,
+    /// Series number of each row, by the memtable's table.
+    pub series: ScalarBuffer<u32>,
+    pub time: ScalarBuffer<i64>,
+    /// Fields by column id, ascending.
+    pub columns: Vec<(ColumnId, ArrayRef)>,
+    /// Row ids, in tables that have them.
+    pub ids: Option<ScalarBuffer<u64>>,
+    /// Whether any of the ids was given by the user and so may replace an older row.
+    pub user_ids: bool,
+    pub bytes: usize,
+    pub(super) sorted: OnceLock<Arc<SortedRows>>,
+}
+
+/// The rows of a chunk in key order: by (tags, time), equal keys in arrival order.
+pub(crate) struct SortedRows {
+    /// Row numbers of the chunk in key order.
+    pub order: Vec<u32>,
+    /// One run per series in key order: (series number, start, end) into `order`.
+    pub runs: Vec<(u32, u32, u32)>,
+}
+
+impl Chunk {
+    /// The values of a field, if any row may have one.
+    pub fn column(&self, id: ColumnId) -> Option<&ArrayRef> {
+        self.columns.binary_search_by_key(&id, |(column, _)| *column).ok().map(|i| &self.columns[i].1)
+    }
+
+    /// The key order, computed on first use: one counting sort by series, then each run by time.
+    pub fn sorted(&self, series: &SeriesTable) -> Arc<SortedRows> {
+        self.sorted.get_or_init(|| Arc::new(sort(&self.series, &self.time, series))).clone()
+    }
+}
+
+fn sort(codes: &[u32], time: &[i64], series: &SeriesTable) -> SortedRows {
+    let mut counts = vec![0u32; series.len()];
+    for code in codes {
+        counts[*code as usize] += 1;
+    }
+    let mut present: Vec<u32> =
+        (0..series.len() as u32).filter(|code| counts[*code as usize] > 0).collect();
+    present.sort_by(|a, b| series.series(*a).cmp(series.series(*b)));
+    let mut runs = Vec::with_capacity(present.len());
+    let mut next = 0;
+    for code in present {
+        let count = std::mem::replace(&mut counts[code as usize], next);
+        runs.push((code, next, next + count));
+        next += count;
+    }
+    let mut order = vec![0u32; codes.len()];
+    for (row, code) in codes.iter().enumerate() {
+        let slot = &mut counts[*code as usize];
+        order[*slot as usize] = row as u32;
+        *slot += 1;
+    }
+    for (_, start, end) in &runs {
+        let run = &mut order[*start as usize..*end as usize];
+        if !run.is_sorted_by_key(|row| time[*row as usize]) {
+            run.sort_by_key(|row| time[*row as usize]);
+        }
+    }
+    SortedRows { order, runs }
+}

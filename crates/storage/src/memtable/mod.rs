@@ -1,0 +1,15 @@
+//! Recent rows of one table in memory, queryable at once.
+//!
+//! `series.rs` numbers tag sets · `chunk.rs` is an immutable run of rows in arrival order with its
+//! cached key order · `table.rs` is the growing memtable of the commit owner and its published view.
+
+mod chunk;
+mod series;
+mod table;
+
+pub(crate) use chunk::{Chunk, SortedRows};
+pub(crate) use series::{Series, SeriesTable};
+pub(crate) use table::{Memtable, MemtableView};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! What the manifest says of a segment: enough to prune it without opening it.
+
+use pulsora_model::partition::Window;
+use pulsora_model::{ColumnId, SegmentId, Sequence, TableId};
+use serde::{Deserialize, Serialize};
+
+/// A segment, as the manifest names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SegmentMeta {
+    /// Never reused.
+    pub id: SegmentId,
+    /// The table its rows belong to.
+    pub table: TableId,
+    /// Schema version at the flush; columns added later are null here.
+    pub schema_version: u32,
+    /// Name of the object in the store, e.g. `cold/default~1/cpu~3/2024/01/31/cpu_….parquet`.
+    pub object: String,
+    /// Where the segment starts in the object, bytes.
+    pub offset: u64,
+    /// Length of the segment, bytes.
+    pub length: u64,
+    /// CRC32C of these bytes.
+    pub crc: u32,
+    /// Rows, deleted ones included.
+    pub rows: u64,
+    /// The partition.
+    pub window: Window,
+    /// Earliest time of any row.
+    pub min_time_ns: i64,
+    /// Latest time of any row.
+    pub max_time_ns: i64,
+    /// Lowest sequence of any row.
+    pub first: Sequence,
+    /// Highest sequence of any row.
+    pub last: Sequence,
+    /// Smallest series key: tag values in column order, `None` = absent. Empty without tags.
+    pub min_key: Vec<(ColumnId, String)>,
+    /// Largest series key.
+    pub max_key: Vec<(ColumnId, String)>,
+    /// Bounds of integer columns: what decides whether a column may widen to float.
+    pub int_bounds: Vec<IntBounds>,
+    /// The (id → row) index, in tables with row ids.
+    pub ids: Option<IdIndexMeta>,
+}
+
+/// Smallest and largest value of an integer column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntBounds {
+    pub column: ColumnId,
+    /// As i128 in two halves would be heavy: the largest magnitude is what widening asks for.
+    pub magnitude_max: u64,
+}
+
+/// Where the (id → row) index of a segment lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdIndexMeta {
+    /// Name of the object in the store.
+    pub object: String,
+    /// Its length, bytes.
+    pub length: u64,
+    /// CRC32C of all its bytes.
+    pub crc: u32,
+    /// Smallest row id.
+    pub min_id: u64,
+    /// Largest row id.
+    pub max_id: u64,
+}
