@@ -3,14 +3,21 @@
 //! Invariant: `woken` is set by every wake and cleared only by the wait it ends, both under the lock
 //! of the task, so no wake falls between a step and its wait.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::helper::Helper;
 use crate::tasks::{Step, TaskControl, TaskHandle, Tasks};
+
+thread_local! {
+    /// The helper of a thread that has joined before.
+    static HELPER: RefCell<Option<Helper>> = const { RefCell::new(None) };
+}
 
 /// Tasks as threads.
 pub(crate) struct RealTasks;
@@ -27,13 +34,14 @@ impl Tasks for RealTasks {
     }
 
     fn join(&self, a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
-        thread::scope(|scope| {
-            let other = scope.spawn(a);
-            b();
-            if let Err(panic) = other.join() {
-                resume_unwind(panic);
-            }
-        });
+        // Taken, so that a join inside `b` starts another one.
+        let kept = HELPER.with_borrow_mut(Option::take);
+        let mut helper = match kept.map_or_else(Helper::start, Ok) {
+            Ok(helper) => helper,
+            Err(error) => panic!("start a thread to join: {error}"),
+        };
+        helper.join(a, b);
+        HELPER.set(Some(helper));
     }
 }
 

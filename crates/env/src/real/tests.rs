@@ -1,9 +1,9 @@
 //! The real implementations on a temporary directory.
 
 use std::io::ErrorKind;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -166,10 +166,32 @@ fn both_sides_of_a_join_run_at_the_same_time() {
 }
 
 #[test]
-fn a_panic_in_a_join_is_passed_on() {
-    let tasks = Arc::clone(&Env::real().tasks);
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        tasks.join(&mut || panic!("on purpose"), &mut || {});
-    }));
-    assert!(outcome.is_err());
+fn joins_borrow_what_they_work_on_and_may_be_nested() {
+    let env = Env::real();
+    let (mut left, mut inner, mut right) = (0, 0, 0);
+    for _ in 0..1000 {
+        env.tasks.join(&mut || left += 1, &mut || {
+            env.tasks.join(&mut || inner += 1, &mut || right += 1);
+        });
+    }
+    assert_eq!((left, inner, right), (1000, 1000, 1000));
+}
+
+#[test]
+fn a_panic_in_a_join_is_passed_on_after_the_other_side_has_ended() {
+    let tasks = Env::real().tasks;
+    for side in ["a", "b"] {
+        let ended = AtomicU32::new(0);
+        let act = |name: &str| {
+            if name == side {
+                panic!("on purpose");
+            }
+            ended.fetch_add(1, Ordering::Relaxed);
+        };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            tasks.join(&mut || act("a"), &mut || act("b"));
+        }));
+        assert!(outcome.is_err());
+        assert_eq!(ended.load(Ordering::Relaxed), 1);
+    }
 }

@@ -39,9 +39,9 @@ pub enum OpKind {
     FreeBytes,
     /// [`Files::lock`]; a missing lock file is a [`OpKind::Create`] before it.
     Lock,
-    /// [`File::read_at`].
+    /// [`crate::File::read_at`].
     Read,
-    /// [`File::len`].
+    /// [`crate::File::len`].
     Len,
     /// [`Files::create`].
     Create,
@@ -57,15 +57,15 @@ pub enum OpKind {
     RemoveDir,
     /// [`Files::sync_dir`], alone or inside [`Files::create_dir_all`].
     SyncDir,
-    /// [`File::write_at`].
+    /// [`crate::File::write_at`].
     Write,
-    /// [`File::set_len`].
+    /// [`crate::File::set_len`].
     SetLen,
-    /// [`File::allocate`].
+    /// [`crate::File::allocate`].
     Allocate,
-    /// [`File::sync_data`].
+    /// [`crate::File::sync_data`].
     SyncData,
-    /// [`File::sync_all`].
+    /// [`crate::File::sync_all`].
     SyncAll,
 }
 
