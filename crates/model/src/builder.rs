@@ -2,7 +2,11 @@
 //!
 //! Use: [`BatchBuilder::series`] for the row's tags, [`BatchBuilder::field`] once per column name,
 //! the `push_…` calls, then [`BatchBuilder::end_row`]; or [`BatchBuilder::abort_row`], after which
-//! the row has left no trace. Columns that a row does not mention are null in it.
+//! the row has left no trace. Columns that a row does not mention are null in it. Columnar formats
+//! give many rows at once by [`BatchBuilder::append_rows`].
+//!
+//! Taking back values is not free: a bad row that widened a column costs a pass over it. Parsers of
+//! independent rows therefore [`BatchBuilder::check`] all values of a row before they push one.
 //!
 //! Invariants: between rows every column has at most `rows` values; series codes are dense; a field
 //! never has the name of the time column, of the row id column or of a tag.
@@ -13,7 +17,7 @@ use arrow::array::{StringBuilder, UInt64Array};
 use hashbrown::HashMap;
 
 use crate::batch::{Batch, FieldColumn, SeriesColumn, TagColumn};
-use crate::column::{Clash, ColumnBuilder};
+use crate::column::{Clash, ColumnBuilder, Scalar};
 use crate::error::{Code, Error, Result};
 use crate::limits::{COLUMNS_MAX, TAGS_MAX, TEXT_BYTES_MAX};
 use crate::name::Name;
@@ -63,6 +67,8 @@ pub struct BatchBuilder {
     /// Fields whose type changed within the open row, with the type before.
     retyped: Vec<(usize, ColumnType)>,
     fields_before_row: usize,
+    tags_before_row: usize,
+    series_before_row: usize,
 }
 
 impl BatchBuilder {
@@ -91,6 +97,8 @@ impl BatchBuilder {
             scratch: Vec::new(),
             retyped: Vec::new(),
             fields_before_row: 0,
+            tags_before_row: 0,
+            series_before_row: 0,
         }
     }
 
@@ -102,6 +110,13 @@ impl BatchBuilder {
     /// Finished rows so far.
     pub fn rows(&self) -> usize {
         self.times.len()
+    }
+
+    /// Values of the finished batch, nulls included: rows × (fields + time) + series × tags. A sparse
+    /// body makes many from few bytes.
+    pub fn cells(&self) -> usize {
+        let rows = self.times.len() * (self.fields.len() + 1);
+        rows + self.keys.len() * self.tags.len()
     }
 
     /// Bytes held, about.
@@ -265,6 +280,58 @@ impl BatchBuilder {
         self.fields[field.0].values.truncate(rows);
     }
 
+    /// Whether this field would take the value, without taking it.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table, or for text over 16 MiB.
+    pub fn check(&mut self, field: FieldIndex, value: Scalar<'_>) -> Result<(), Clash> {
+        self.fields[field.0].values.check(value)
+    }
+
+    /// Sets the open row's value.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table, or for text over 16 MiB.
+    pub fn push_scalar(&mut self, field: FieldIndex, value: Scalar<'_>) -> Result<(), Clash> {
+        match value {
+            Scalar::Text(text) => self.push_str(field, text),
+            value => self.push(field, |column| column.push(value)),
+        }
+    }
+
+    /// Appends whole rows: times and series codes of each, and the columns they have, each with as
+    /// many values as there are times; columns not given are null. All or nothing: after an error
+    /// call [`BatchBuilder::abort_row`] to take back fields, tags and series made for these rows.
+    ///
+    /// # Errors
+    /// The field, the row among these and the [`Clash`] of its value.
+    pub fn append_rows(
+        &mut self,
+        times_ns: &[i64],
+        codes: &[u32],
+        columns: Vec<(FieldIndex, ColumnBuilder)>,
+    ) -> Result<(), (FieldIndex, usize, Clash)> {
+        debug_assert_eq!(times_ns.len(), codes.len(), "one series code per row");
+        let rows = self.times.len();
+        for (field, column) in &columns {
+            debug_assert_eq!(column.len(), times_ns.len(), "one value per row");
+            let values = &mut self.fields[field.0].values;
+            values.check_column(column).map_err(|(row, clash)| (*field, row, clash))?;
+        }
+        for (field, column) in columns {
+            let values = &mut self.fields[field.0].values;
+            values.fill_nulls(rows);
+            values.append(column).map_err(|clash| (field, 0, clash))?;
+        }
+        self.times.extend_from_slice(times_ns);
+        self.codes.extend_from_slice(codes);
+        if !self.ids.is_empty() {
+            self.ids.resize(self.times.len(), None);
+        }
+        self.settle();
+        Ok(())
+    }
+
     fn push(
         &mut self,
         field: FieldIndex,
@@ -358,15 +425,29 @@ impl BatchBuilder {
         debug_assert!((series as usize) < self.keys.len(), "the series code came from series()");
         self.times.push(time_ns);
         self.codes.push(series);
-        self.retyped.clear();
-        self.fields_before_row = self.fields.len();
+        self.settle();
     }
 
-    /// Takes the open row back: values, new fields and type changes.
+    /// From here on, taking back goes no further than to the rows finished now.
+    fn settle(&mut self) {
+        self.retyped.clear();
+        self.fields_before_row = self.fields.len();
+        self.tags_before_row = self.tags.len();
+        self.series_before_row = self.keys.len();
+    }
+
+    /// Takes the open row back: values, type changes, and new fields, tags and series, whose indexes
+    /// and codes are then free for others.
     pub fn abort_row(&mut self) {
         let rows = self.times.len();
         for slot in self.fields.drain(self.fields_before_row..) {
             self.field_index.remove(&slot.name);
+        }
+        for tag in self.tags.drain(self.tags_before_row..) {
+            self.tag_index.remove(&tag);
+        }
+        for key in self.keys.drain(self.series_before_row..) {
+            self.series.remove(&key);
         }
         for slot in &mut self.fields {
             slot.values.truncate(rows);

@@ -14,6 +14,7 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use crate::convert::{Conversion, conversion, exact_i64, exact_u64};
+use crate::limits::TEXT_BYTES_MAX;
 use crate::time::parse_time;
 use crate::types::{ColumnType, UTC};
 
@@ -41,7 +42,44 @@ impl Clash {
     }
 }
 
+/// One value on its way into a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar<'a> {
+    /// A signed integer.
+    I64(i64),
+    /// An unsigned integer.
+    U64(u64),
+    /// A float.
+    F64(f64),
+    /// A boolean.
+    Bool(bool),
+    /// Text.
+    Text(&'a str),
+    /// Nanoseconds since 1970-01-01 UTC.
+    Timestamp(i64),
+}
+
+impl Scalar<'_> {
+    /// The type of the value.
+    pub fn ty(&self) -> ColumnType {
+        match self {
+            Scalar::I64(_) => ColumnType::I64,
+            Scalar::U64(_) => ColumnType::U64,
+            Scalar::F64(_) => ColumnType::F64,
+            Scalar::Bool(_) => ColumnType::Bool,
+            Scalar::Text(_) => ColumnType::Utf8,
+            Scalar::Timestamp(_) => ColumnType::Timestamp,
+        }
+    }
+}
+
 const NOT_EXACT: &str = "an integer beyond 2^53 is not exact as a float";
+const NEGATIVE: &str = "it is negative";
+const TOO_LARGE: &str = "it is larger than 9223372036854775807, the largest signed integer";
+const NOT_A_TIME: &str = "it does not read as a time";
+const TEXT_TOO_LONG: &str = "text over 16 MiB is not stored";
+const TEXTS_TOO_LONG: &str = "the texts of one request exceed 2 GiB in this column";
+const HOLDS_INEXACT: &str = "the column holds integers beyond 2^53, which are not exact as floats";
 
 #[derive(Clone, Debug)]
 enum Values {
@@ -61,12 +99,22 @@ pub struct ColumnBuilder {
     len: usize,
     /// One bit per row, packed LSB first; empty while no null has been seen.
     validity: Vec<u8>,
+    /// Integers known to be exact as floats: the first so many. Keeps repeated checks linear.
+    exact: usize,
+    /// Where an integer stands that is not.
+    inexact: Option<usize>,
 }
 
 impl ColumnBuilder {
     /// An empty column of `ty`.
     pub fn new(ty: ColumnType) -> ColumnBuilder {
-        ColumnBuilder { values: Values::of(ty), len: 0, validity: Vec::new() }
+        ColumnBuilder {
+            values: Values::of(ty),
+            len: 0,
+            validity: Vec::new(),
+            exact: 0,
+            inexact: None,
+        }
     }
 
     /// The type of the values so far.
@@ -101,6 +149,131 @@ impl ColumnBuilder {
         }
     }
 
+    /// The value at `index`; `None` for a null or past the end.
+    pub fn get(&self, index: usize) -> Option<Scalar<'_>> {
+        let valid = self.validity.is_empty()
+            || self.validity.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
+        if index >= self.len || !valid {
+            return None;
+        }
+        Some(match &self.values {
+            Values::Untyped => return None,
+            Values::I64(values) => Scalar::I64(values[index]),
+            Values::U64(values) => Scalar::U64(values[index]),
+            Values::F64(values) => Scalar::F64(values[index]),
+            Values::Bool(values) => Scalar::Bool(values[index]),
+            Values::Timestamp(values) => Scalar::Timestamp(values[index]),
+            Values::Utf8 { ends, data } => {
+                let start = index.checked_sub(1).map_or(0, |before| ends[before] as usize);
+                Scalar::Text(std::str::from_utf8(&data[start..ends[index] as usize]).ok()?)
+            }
+        })
+    }
+
+    /// Whether the column would take this value, without taking it. Together, any number of checks
+    /// cost no more than one pass over the column.
+    ///
+    /// # Errors
+    /// [`Clash`] by the conversion table, or for text over 16 MiB.
+    pub fn check(&mut self, value: Scalar<'_>) -> Result<(), Clash> {
+        let reason = match (value, self.ty()) {
+            (Scalar::Text(text), _) if text.len() > TEXT_BYTES_MAX => Some(TEXT_TOO_LONG),
+            (_, ColumnType::Untyped) => return Ok(()),
+            (Scalar::I64(value), ColumnType::F64) if exact_i64(value) => return Ok(()),
+            (Scalar::U64(value), ColumnType::F64) if exact_u64(value) => return Ok(()),
+            (Scalar::I64(_) | Scalar::U64(_), ColumnType::F64) => Some(NOT_EXACT),
+            (Scalar::I64(0..), ColumnType::U64) => return Ok(()),
+            (Scalar::I64(_), ColumnType::U64) => Some(NEGATIVE),
+            (Scalar::U64(value), ColumnType::I64) if value <= i64::MAX as u64 => return Ok(()),
+            (Scalar::U64(_), ColumnType::I64) => Some(TOO_LARGE),
+            (Scalar::F64(_), ColumnType::I64 | ColumnType::U64) if self.is_exact() => return Ok(()),
+            (Scalar::F64(_), ColumnType::I64 | ColumnType::U64) => Some(HOLDS_INEXACT),
+            (Scalar::Text(text), ColumnType::Timestamp) if parse_time(text).is_ok() => {
+                return Ok(());
+            }
+            (Scalar::Text(_), ColumnType::Timestamp) => Some(NOT_A_TIME),
+            (value, ty) if value.ty() == ty => return Ok(()),
+            _ => None,
+        };
+        Err(self.clash(value.ty(), reason))
+    }
+
+    /// Appends a value.
+    ///
+    /// # Errors
+    /// [`Clash`] as [`ColumnBuilder::check`], or when the texts would exceed 2 GiB.
+    pub fn push(&mut self, value: Scalar<'_>) -> Result<(), Clash> {
+        match value {
+            Scalar::I64(value) => self.push_i64(value),
+            Scalar::U64(value) => self.push_u64(value),
+            Scalar::F64(value) => self.push_f64(value),
+            Scalar::Bool(value) => self.push_bool(value),
+            Scalar::Text(value) => self.push_str(value),
+            Scalar::Timestamp(value) => self.push_timestamp(value),
+        }
+    }
+
+    /// Whether [`ColumnBuilder::append`] would take this column.
+    ///
+    /// # Errors
+    /// The row of `other` and the [`Clash`] of its value.
+    pub fn check_column(&mut self, other: &ColumnBuilder) -> Result<(), (usize, Clash)> {
+        if let (Values::Utf8 { data, .. }, Values::Utf8 { data: more, .. }) =
+            (&self.values, &other.values)
+            && i32::try_from(data.len() + more.len()).is_err()
+        {
+            return Err((0, self.clash(ColumnType::Utf8, Some(TEXTS_TOO_LONG))));
+        }
+        if matches!(self.ty(), ColumnType::Untyped) || self.ty() == other.ty() {
+            return Ok(());
+        }
+        for index in 0..other.len {
+            if let Some(value) = other.get(index) {
+                self.check(value).map_err(|clash| (index, clash))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a column that [`ColumnBuilder::check_column`] has accepted.
+    ///
+    /// # Errors
+    /// [`Clash`] for a column that was not checked; then a part of it has been appended.
+    pub fn append(&mut self, other: ColumnBuilder) -> Result<(), Clash> {
+        if self.len == 0 && (self.ty() == ColumnType::Untyped || self.ty() == other.ty()) {
+            *self = other;
+            return Ok(());
+        }
+        if self.validity.is_empty() && other.validity.is_empty() && self.extend_plain(&other) {
+            self.len += other.len;
+            return Ok(());
+        }
+        if other.ty() == ColumnType::Untyped {
+            self.fill_nulls(self.len + other.len);
+            return Ok(());
+        }
+        for index in 0..other.len {
+            match other.get(index) {
+                Some(value) => self.push(value)?,
+                None => self.push_null(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Extends by values of the same type without nulls; false when the types differ.
+    fn extend_plain(&mut self, other: &ColumnBuilder) -> bool {
+        match (&mut self.values, &other.values) {
+            (Values::I64(values), Values::I64(more))
+            | (Values::Timestamp(values), Values::Timestamp(more)) => values.extend(more),
+            (Values::U64(values), Values::U64(more)) => values.extend(more),
+            (Values::F64(values), Values::F64(more)) => values.extend(more),
+            (Values::Bool(values), Values::Bool(more)) => values.extend(more),
+            _ => return false,
+        }
+        true
+    }
+
     /// Appends an integer.
     ///
     /// # Errors
@@ -116,7 +289,7 @@ impl ColumnBuilder {
             }
             Values::F64(_) => return Err(self.clash(ColumnType::I64, Some(NOT_EXACT))),
             Values::U64(_) => {
-                return Err(self.clash(ColumnType::I64, Some("it is negative")));
+                return Err(self.clash(ColumnType::I64, Some(NEGATIVE)));
             }
             _ => return Err(self.clash(ColumnType::I64, None)),
         }
@@ -138,10 +311,7 @@ impl ColumnBuilder {
                 return self.push_u64(value);
             }
             Values::I64(_) => {
-                return Err(self.clash(
-                    ColumnType::U64,
-                    Some("it is larger than 9223372036854775807, the largest signed integer"),
-                ));
+                return Err(self.clash(ColumnType::U64, Some(TOO_LARGE)));
             }
             Values::F64(_) => return Err(self.clash(ColumnType::U64, Some(NOT_EXACT))),
             _ => return Err(self.clash(ColumnType::U64, None)),
@@ -197,10 +367,7 @@ impl ColumnBuilder {
             Values::Utf8 { ends, data } => {
                 let end = i32::try_from(data.len() + value.len());
                 let Ok(end) = end else {
-                    return Err(self.clash(
-                        ColumnType::Utf8,
-                        Some("the texts of one request exceed 2 GiB in this column"),
-                    ));
+                    return Err(self.clash(ColumnType::Utf8, Some(TEXTS_TOO_LONG)));
                 };
                 data.extend_from_slice(value.as_bytes());
                 ends.push(end);
@@ -208,7 +375,7 @@ impl ColumnBuilder {
             Values::Timestamp(values) => match parse_time(value) {
                 Ok(time) => values.push(time),
                 Err(_) => {
-                    return Err(self.clash(ColumnType::Utf8, Some("it does not read as a time")));
+                    return Err(self.clash(ColumnType::Utf8, Some(NOT_A_TIME)));
                 }
             },
             Values::Untyped => {
@@ -262,6 +429,8 @@ impl ColumnBuilder {
             return;
         }
         self.values.truncate(len);
+        self.exact = self.exact.min(len);
+        self.inexact = self.inexact.filter(|index| *index < len);
         if !self.validity.is_empty() {
             self.validity.truncate(len.div_ceil(8));
             if len % 8 != 0 {
@@ -332,21 +501,30 @@ impl ColumnBuilder {
         self.values.resize_default(self.len);
     }
 
-    /// Integers → floats, when every present value is exact. Placeholders of nulls are zero.
+    /// Whether every integer in the column is exact as a float. Placeholders of nulls are zero.
+    fn is_exact(&mut self) -> bool {
+        if self.inexact.is_none() {
+            let from = self.exact;
+            let found = match &self.values {
+                Values::I64(values) => values[from..].iter().position(|v| !exact_i64(*v)),
+                Values::U64(values) => values[from..].iter().position(|v| !exact_u64(*v)),
+                _ => None,
+            };
+            self.inexact = found.map(|index| from + index);
+            self.exact = self.inexact.unwrap_or(self.len);
+        }
+        self.inexact.is_none()
+    }
+
+    /// Integers → floats, when every present value is exact.
     fn widen(&mut self) -> Result<(), Clash> {
+        if !self.is_exact() {
+            return Err(self.clash(ColumnType::F64, Some(HOLDS_INEXACT)));
+        }
         let floats = match &self.values {
-            Values::I64(values) if values.iter().all(|v| exact_i64(*v)) => {
-                values.iter().map(|v| *v as f64).collect()
-            }
-            Values::U64(values) if values.iter().all(|v| exact_u64(*v)) => {
-                values.iter().map(|v| *v as f64).collect()
-            }
-            _ => {
-                return Err(self.clash(
-                    ColumnType::F64,
-                    Some("the column holds integers beyond 2^53, which are not exact as floats"),
-                ));
-            }
+            Values::I64(values) => values.iter().map(|v| *v as f64).collect(),
+            Values::U64(values) => values.iter().map(|v| *v as f64).collect(),
+            _ => return Err(self.clash(ColumnType::F64, None)),
         };
         self.values = Values::F64(floats);
         Ok(())

@@ -22,7 +22,7 @@ pub mod types;
 
 pub use batch::{Batch, FieldColumn, SeriesColumn, TableWrite, TagColumn};
 pub use builder::BatchBuilder;
-pub use column::ColumnBuilder;
+pub use column::{ColumnBuilder, Scalar};
 pub use error::{Code, Detail, Error, ErrorKind, Result};
 pub use ids::{ColumnId, DatabaseId, SegmentId, Sequence, TableId};
 pub use name::Name;

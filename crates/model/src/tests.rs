@@ -4,6 +4,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 
 use crate::builder::{BatchBuilder, TagTarget};
+use crate::column::{ColumnBuilder, Scalar};
 use crate::name::{Name, nearest};
 use crate::partition::PartitionWidth;
 use crate::time::{Precision, column_precision, parse_time, time_text};
@@ -48,6 +49,83 @@ fn an_aborted_row_leaves_no_trace() {
     assert_eq!(batch.fields.len(), 1);
     assert_eq!(batch.fields[0].ty, ColumnType::I64);
     assert_eq!(batch.fields[0].values.as_primitive::<Int64Type>().values(), &[7, 8]);
+}
+
+#[test]
+fn an_aborted_row_leaves_no_tag_and_no_series() {
+    let mut b = builder();
+    let Ok(TagTarget::Tag(tag)) = b.tag("host") else { panic!("a new tag is a tag") };
+    b.series(&mut [(tag, "bad")]);
+    b.abort_row();
+    assert!(b.field("host").is_ok(), "the name is free again");
+    b.abort_row();
+    let Ok(TagTarget::Tag(tag)) = b.tag("region") else { panic!("a new tag is a tag") };
+    let code = b.series(&mut [(tag, "eu")]);
+    b.end_row(code, 1);
+    let batch = b.finish();
+    assert_eq!((code, batch.series.sets, batch.series.tags.len()), (0, 1, 1));
+    assert_eq!(batch.series.tags[0].values.value(0), "eu");
+}
+
+fn column(values: &[Option<Scalar<'_>>]) -> ColumnBuilder {
+    let mut column = ColumnBuilder::new(ColumnType::Untyped);
+    for value in values {
+        match value {
+            Some(value) => column.push(*value).unwrap(),
+            None => column.push_null(),
+        }
+    }
+    column
+}
+
+#[test]
+fn whole_columns_are_appended_by_the_same_rules_as_values() {
+    let mut b = builder();
+    let series = b.series(&mut []);
+    let a = b.field("a").unwrap();
+    let ints = column(&[Some(Scalar::I64(1)), None]);
+    b.append_rows(&[1, 2], &[series; 2], vec![(a, ints)]).unwrap();
+    let t = b.field("t").unwrap();
+    let floats = column(&[Some(Scalar::F64(0.5)), Some(Scalar::F64(1.5))]);
+    let texts = column(&[None, Some(Scalar::Text("x"))]);
+    b.append_rows(&[3, 4], &[series; 2], vec![(a, floats.clone()), (t, texts)]).unwrap();
+    let again = column(&[Some(Scalar::F64(9.0)), Some(Scalar::F64(9.0))]);
+    let error = b.append_rows(&[5, 6], &[series; 2], vec![(a, again), (t, floats)]).unwrap_err();
+    assert_eq!((error.0, error.1, error.2.value), (t, 0, ColumnType::F64));
+    b.abort_row();
+    let batch = b.finish();
+    assert_eq!(&batch.time[..], [1, 2, 3, 4]);
+    let a = batch.fields[0].values.as_primitive::<Float64Type>();
+    assert_eq!(a.iter().collect::<Vec<_>>(), [Some(1.0), None, Some(0.5), Some(1.5)]);
+    let t = batch.fields[1].values.as_string::<i32>();
+    assert_eq!(t.iter().collect::<Vec<_>>(), [None, None, None, Some("x")]);
+}
+
+#[test]
+fn checking_a_value_says_what_pushing_it_does() {
+    let values = [
+        Scalar::I64(-1),
+        Scalar::I64(i64::MAX),
+        Scalar::U64(1),
+        Scalar::U64(u64::MAX),
+        Scalar::F64(0.5),
+        Scalar::Bool(true),
+        Scalar::Text("2024-01-01"),
+        Scalar::Text("x"),
+        Scalar::Timestamp(1),
+    ];
+    for first in values {
+        for second in values {
+            let mut one = column(&[Some(first), None]);
+            let checked = one.check(second);
+            assert_eq!(one.check(second), checked, "checking changes nothing");
+            let mut whole = one.clone();
+            assert_eq!(whole.check_column(&column(&[Some(second)])).is_ok(), checked.is_ok());
+            assert_eq!(one.push(second), checked, "{second:?} into {first:?}");
+            assert_eq!(one.get(1), None);
+            assert_eq!(one.get(2).is_some(), checked.is_ok());
+        }
+    }
 }
 
 #[test]
