@@ -112,11 +112,11 @@ impl BatchBuilder {
         self.times.len()
     }
 
-    /// Values of the finished batch, nulls included: rows × (fields + time) + series × tags. A sparse
-    /// body makes many from few bytes.
-    pub fn cells(&self) -> usize {
-        let rows = self.times.len() * (self.fields.len() + 1);
-        rows + self.keys.len() * self.tags.len()
+    /// Values of the finished batch if `more` rows with the present columns follow, nulls included:
+    /// rows × (fields + time) + series × tags. A sparse body makes many from few bytes.
+    pub fn cells_with(&self, more: usize) -> usize {
+        let rows = self.times.len().saturating_add(more);
+        rows.saturating_mul(self.fields.len() + 1) + self.keys.len() * self.tags.len()
     }
 
     /// Bytes held, about.

@@ -433,7 +433,7 @@ impl ColumnBuilder {
         self.inexact = self.inexact.filter(|index| *index < len);
         if !self.validity.is_empty() {
             self.validity.truncate(len.div_ceil(8));
-            if len % 8 != 0 {
+            if !len.is_multiple_of(8) {
                 let last = self.validity.len() - 1;
                 self.validity[last] &= (1u8 << (len % 8)) - 1;
             }
