@@ -3,8 +3,10 @@
 //! Responsible for reading and writing the formats that users send and ask for. Knows no files, no
 //! network, no async and no engine: a parser gets a body and the present schemas, and gives batches.
 
+pub mod csv;
 pub mod json_reader;
 pub mod parsed;
+pub mod rows;
 
 pub use parsed::Parsed;
 

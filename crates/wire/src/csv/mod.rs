@@ -1,0 +1,20 @@
+//! CSV by RFC 4180: a header line, then one record per row.
+//!
+//! Cells stand between delimiters (a comma unless the request says otherwise); records end with LF
+//! or CRLF. A cell that starts with a quote ends with one, may hold delimiters and line breaks, and
+//! writes a quote as two. A quote inside an unquoted cell is a character like others. A byte order
+//! mark is skipped, as are blank lines. An empty unquoted cell is null; `""` is empty text, and null
+//! in columns that are not text. Spaces around numbers, booleans, times and column names do not
+//! count; in text they do.
+//!
+//! Reading order: [`parse`] (two passes: infer, then store) → `records` (bytes to cells) →
+//! `cells` (a cell into its column).
+
+mod cells;
+mod parse;
+mod records;
+
+pub use parse::parse;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Times of a row body: texts and numbers to nanoseconds.
+//!
+//! Numbers without a declared unit are kept raw until the end of the body, where the largest
+//! magnitude decides the unit of all of them. One body writes its times in one way: all text or all
+//! numbers.
+
+use pulsora_model::name::prefix;
+use pulsora_model::time::{Precision, column_precision, parse_time, parse_with_pattern};
+use pulsora_model::{Code, Error, Result};
+
+use super::infer::parse_int;
+use super::options::TimeFormat;
+use super::outcome::RowError;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Text,
+    Number,
+}
+
+/// Reads the time cells of one body.
+#[derive(Debug)]
+pub(crate) struct Times<'o> {
+    format: Option<&'o TimeFormat>,
+    form: Option<Form>,
+    /// Fractions of a unit, in 1e-9, by row; ascending. Only while the unit is open.
+    fractions: Vec<(usize, u32)>,
+}
+
+impl<'o> Times<'o> {
+    pub(crate) fn new(format: Option<&'o TimeFormat>) -> Times<'o> {
+        Times { format, form: None, fractions: Vec::new() }
+    }
+
+    /// Reads the time of row `row` of the batch; nanoseconds, or the raw number when the unit is
+    /// open until [`Times::finish`].
+    pub(crate) fn read(&mut self, text: &str, row: usize) -> Result<i64, RowError> {
+        let text = text.trim_ascii();
+        match self.format {
+            Some(TimeFormat::Pattern(pattern)) => Ok(parse_with_pattern(text, pattern)?),
+            Some(TimeFormat::Rfc3339) => Ok(parse_time(text)?),
+            Some(TimeFormat::Unit(unit)) => {
+                let (whole, fraction) = decimal(text).ok_or_else(|| not_a_number(text))?;
+                self.number(whole, fraction, *unit, row)
+            }
+            None => match decimal(text) {
+                Some((whole, fraction)) => {
+                    self.same_form(Form::Number)?;
+                    self.number(whole, fraction, Precision::Auto, row)
+                }
+                None => {
+                    let time = parse_time(text)?;
+                    self.same_form(Form::Text)?;
+                    Ok(time)
+                }
+            },
+        }
+    }
+
+    fn same_form(&mut self, form: Form) -> Result<(), RowError> {
+        if *self.form.get_or_insert(form) == form {
+            return Ok(());
+        }
+        let message = match form {
+            Form::Text => "this time is text, those before it are numbers",
+            Form::Number => "this time is a number, those before it are text",
+        };
+        Err(RowError::new(Code::InvalidTime, message)
+            .hint("write all times of one body in the same way"))
+    }
+
+    fn number(
+        &mut self,
+        whole: i64,
+        fraction: u32,
+        unit: Precision,
+        row: usize,
+    ) -> Result<i64, RowError> {
+        match unit.unit_ns() {
+            Some(unit_ns) => {
+                to_ns(whole, fraction, unit_ns).ok_or_else(|| out_of_range(whole).into())
+            }
+            None => {
+                while self.fractions.last().is_some_and(|(last, _)| *last >= row) {
+                    self.fractions.pop();
+                }
+                if fraction > 0 {
+                    self.fractions.push((row, fraction));
+                }
+                Ok(whole)
+            }
+        }
+    }
+
+    /// Whether the times are raw numbers whose unit the whole body decides.
+    pub(crate) fn is_open(&self) -> bool {
+        match self.format {
+            Some(TimeFormat::Unit(unit)) => unit.unit_ns().is_none(),
+            Some(_) => false,
+            None => self.form == Some(Form::Number),
+        }
+    }
+
+    /// Turns raw numbers into nanoseconds, once all rows are there.
+    ///
+    /// # Errors
+    /// `mixed_time_units`, or `invalid_time` for a number that is out of range in its unit.
+    pub(crate) fn finish(&self, times: &mut [i64]) -> Result<()> {
+        if !self.is_open() {
+            return Ok(());
+        }
+        let unit = column_precision(times.iter().copied())?.unit_ns().unwrap_or(1);
+        let mut fractions = self.fractions.iter().peekable();
+        for (row, time) in times.iter_mut().enumerate() {
+            let fraction = fractions.next_if(|(at, _)| *at == row).map_or(0, |(_, f)| *f);
+            *time = to_ns(*time, fraction, unit).ok_or_else(|| out_of_range(*time))?;
+        }
+        Ok(())
+    }
+}
+
+fn not_a_number(text: &str) -> RowError {
+    RowError::new(
+        Code::InvalidTime,
+        format!("{:?} is not a number, and time_format asks for one", prefix(text, 40)),
+    )
+    .hint("leave time_format out, or use rfc3339")
+}
+
+pub(crate) fn out_of_range(value: i64) -> Error {
+    Error::new(
+        Code::InvalidTime,
+        format!("time {value} is out of range: it lies outside 1677-09-21 to 2262-04-11"),
+    )
+    .hint("check the unit of the times (time_format)")
+}
+
+/// `whole` units and `fraction` 1e-9 units in nanoseconds; `None` when out of range.
+fn to_ns(whole: i64, fraction: u32, unit_ns: i64) -> Option<i64> {
+    if fraction == 0 {
+        return whole.checked_mul(unit_ns);
+    }
+    let part = i128::from(fraction) * i128::from(unit_ns) / 1_000_000_000;
+    i64::try_from(i128::from(whole) * i128::from(unit_ns) + part).ok()
+}
+
+/// A decimal number as its floor and the rest in 1e-9; digits beyond are cut.
+pub(crate) fn decimal(text: &str) -> Option<(i64, u32)> {
+    let bytes = text.as_bytes();
+    let start = usize::from(bytes.first() == Some(&b'-'));
+    let whole = start + bytes[start..].iter().take_while(|b| b.is_ascii_digit()).count();
+    if whole == start {
+        return None;
+    }
+    if whole == bytes.len() {
+        return parse_int(bytes).map(|value| (value, 0));
+    }
+    if bytes[whole] != b'.' {
+        return exponent(bytes);
+    }
+    let digits = &bytes[whole + 1..];
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return exponent(bytes);
+    }
+    let fraction =
+        (0..9).fold(0u32, |value, i| value * 10 + digits.get(i).map_or(0, |b| u32::from(b - b'0')));
+    floor(parse_int(&bytes[..whole])?, fraction, start == 1)
+}
+
+/// Numbers with an exponent, by way of a float.
+fn exponent(bytes: &[u8]) -> Option<(i64, u32)> {
+    if !bytes.iter().any(|b| matches!(b, b'e' | b'E')) {
+        return None;
+    }
+    from_float(fast_float2::parse::<f64, _>(bytes).ok()?)
+}
+
+/// A float as its floor and the rest in 1e-9; `None` when it is not a number or beyond i64.
+pub(crate) fn from_float(value: f64) -> Option<(i64, u32)> {
+    let whole = value.floor();
+    // i64::MAX as f64 is 2^63, the first value that does not fit.
+    if !(whole >= i64::MIN as f64 && whole < i64::MAX as f64) {
+        return None;
+    }
+    Some((whole as i64, ((value - whole) * 1e9) as u32))
+}
+
+fn floor(whole: i64, fraction: u32, negative: bool) -> Option<(i64, u32)> {
+    if negative && fraction > 0 {
+        return Some((whole.checked_sub(1)?, 1_000_000_000 - fraction));
+    }
+    Some((whole, fraction))
+}
