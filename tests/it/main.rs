@@ -1,1 +1,13 @@
-//! stub
+//! Tests of the whole product, in one binary.
+//!
+//! - [`crash`]: SIGKILL at random moments, then every acknowledged row exactly once
+//! - [`lifecycle`]: clean shutdown, the lock, the three durabilities
+//! - [`disk_full`]: writes refused and taken again, reads all the time
+//! - [`bad_input`]: what cannot be read, for each format
+//! - [`readme_tour`]: the tour of the README, as a newcomer pastes it
+
+mod bad_input;
+mod crash;
+mod disk_full;
+mod lifecycle;
+mod readme_tour;

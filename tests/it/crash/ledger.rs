@@ -1,0 +1,134 @@
+//! What was sent, and what is known of its fate.
+//!
+//! - Every row has a number that no other row of any request has, so a row that is there twice, or that
+//!   nobody sent, shows in a count or a sum.
+//! - A request writes one run of numbers to each of its tables, and is whole only with all of them.
+//! - What an audit has found stays so: a request found absent may not appear later, unless it is sent again.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// The formats, and with them the tables, of the four writers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Line protocol into two upsert tables.
+    Lines,
+    /// CSV rows into an append table with row ids of the engine.
+    Csv,
+    /// CSV rows into a table with row ids of ours.
+    OwnIds,
+    /// MessagePack columns into two append tables.
+    Pack,
+    /// Metric JSON into an upsert table.
+    Metric,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 5] = [Kind::Lines, Kind::Csv, Kind::OwnIds, Kind::Pack, Kind::Metric];
+
+    /// Tables that one request writes to.
+    pub fn tables(self) -> &'static [&'static str] {
+        match self {
+            Kind::Lines => &["lines_a", "lines_b"],
+            Kind::Csv => &["csv_rows"],
+            Kind::OwnIds => &["csv_own_ids"],
+            Kind::Pack => &["pack_a", "pack_b"],
+            Kind::Metric => &["metric_points"],
+        }
+    }
+
+    /// Whether the same request may be sent again without a change.
+    pub fn repeatable(self) -> bool {
+        matches!(self, Kind::Lines | Kind::OwnIds | Kind::Metric)
+    }
+}
+
+/// What is known of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A 2xx answer came back: it is there.
+    Acknowledged,
+    /// No answer, or one that asks to try later: it is there or it is not.
+    Unknown,
+    /// No answer, and an audit found it.
+    Found,
+    /// No answer, and an audit did not find it.
+    Absent,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub request: u64,
+    pub kind: Kind,
+    /// The numbers of its rows, one run for each of its tables.
+    pub runs: Vec<Range<u64>>,
+    /// A column of its own in this request, so that schemas grow while the server dies.
+    pub extra: Option<u64>,
+    /// Whether column `w` is sent as a float, so that a column widens.
+    pub wide: bool,
+    pub fate: Fate,
+}
+
+impl Entry {
+    /// The run of a table.
+    pub fn run(&self, table: &str) -> Range<u64> {
+        let at = self.kind.tables().iter().position(|name| *name == table).unwrap();
+        self.runs[at].clone()
+    }
+}
+
+/// Every request, by its number.
+#[derive(Default)]
+pub struct Ledger {
+    pub entries: BTreeMap<u64, Entry>,
+    pub next_request: u64,
+    pub next_row: u64,
+    pub lives: u64,
+}
+
+impl Ledger {
+    /// A new request with `rows` rows in each of its tables.
+    pub fn open(&mut self, kind: Kind, rows: u64, extra: Option<u64>, wide: bool) -> Entry {
+        let runs = kind.tables().iter().map(|_| {
+            self.next_row += rows;
+            self.next_row - rows..self.next_row
+        });
+        let runs = runs.collect();
+        self.next_request += 1;
+        let entry =
+            Entry { request: self.next_request, kind, runs, extra, wide, fate: Fate::Unknown };
+        self.entries.insert(entry.request, entry.clone());
+        entry
+    }
+
+    /// A 2xx answer for a request came back.
+    pub fn acknowledge(&mut self, request: u64) {
+        self.entries.get_mut(&request).unwrap().fate = Fate::Acknowledged;
+    }
+
+    /// A request is about to be sent again: from now on it may be there.
+    pub fn reopen(&mut self, request: u64) {
+        let entry = self.entries.get_mut(&request).unwrap();
+        if entry.fate == Fate::Absent {
+            entry.fate = Fate::Unknown;
+        }
+    }
+
+    /// Requests with a fate.
+    pub fn count(&self, fate: Fate) -> usize {
+        self.entries.values().filter(|entry| entry.fate == fate).count()
+    }
+
+    /// Figures for the log.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} rows sent, {} requests acknowledged, {} found and {} absent without an answer",
+            self.next_row,
+            self.count(Fate::Acknowledged),
+            self.count(Fate::Found),
+            self.count(Fate::Absent)
+        )
+    }
+}
