@@ -75,20 +75,28 @@ pub fn count(client: &Client, table: &str) -> i64 {
     }
 }
 
-/// Everything there is, as text: each database with its tables, their columns and row counts.
-/// A request that changes nothing leaves it as it was.
+/// Everything there is: a request that changes nothing leaves it as it was.
+#[derive(Debug, PartialEq)]
+pub struct State {
+    /// Each database with its tables, their columns and row counts.
+    pub text: String,
+    /// Rows of all tables.
+    pub rows: i64,
+}
+
+/// Everything there is now.
 ///
 /// # Panics
 /// When the server does not answer as the contract says.
-pub fn everything(client: &Client) -> String {
-    let mut text = String::new();
+pub fn everything(client: &Client) -> State {
+    let mut state = State { text: String::new(), rows: 0 };
     let answer = client.get("/api/v1/databases").expect("an answer");
     assert_eq!(answer.status, 200, "{answer:?}");
     let json = answer.json();
-    let databases = json["databases"].as_array().or_else(|| json["data"]["databases"].as_array());
+    let databases = json["databases"].as_array();
     for database in databases.unwrap_or_else(|| panic!("no databases in {json}")) {
         let database = database["name"].as_str().expect("a name");
-        text.push_str(&format!("{database:?}\n"));
+        state.text.push_str(&format!("{database:?}\n"));
         for table in tables(client, database) {
             let header = [("x-pulsora-database", database)];
             let get = |route: &str| {
@@ -97,11 +105,12 @@ pub fn everything(client: &Client) -> String {
                 assert_eq!(answer.status, 200, "{path}: {answer:?}");
                 answer.json()["data"].take()
             };
-            let (schema, count) = (get("schema"), get("count"));
-            text.push_str(&format!("  {table:?} {} {}\n", count["count"], schema["columns"]));
+            let (columns, count) = (get("schema")["columns"].take(), int(&get("count")["count"]));
+            state.text.push_str(&format!("  {table:?} {count} rows {columns}\n"));
+            state.rows += count;
         }
     }
-    text
+    state
 }
 
 /// The tables of a database.
