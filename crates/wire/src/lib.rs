@@ -3,8 +3,11 @@
 //! Responsible for reading and writing the formats that users send and ask for. Knows no files, no
 //! network, no async and no engine: a parser gets a body and the present schemas, and gives batches.
 
+pub mod body;
 pub mod csv;
+mod items;
 pub mod json_reader;
+pub mod line;
 pub mod parsed;
 pub mod rows;
 
@@ -12,3 +15,5 @@ pub use parsed::Parsed;
 
 #[cfg(test)]
 mod mutate;
+#[cfg(test)]
+mod render;

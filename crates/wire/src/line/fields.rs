@@ -1,0 +1,32 @@
+//! The field names of a table's previous entry, in order: entries of one table nearly always name
+//! the same fields in the same order, so comparing bytes replaces the look-up by name.
+
+use pulsora_model::builder::FieldIndex;
+
+/// Names as they stand in the body (escapes included), by position in the entry.
+#[derive(Default)]
+pub(super) struct FieldMemo<'a> {
+    names: Vec<(&'a str, FieldIndex)>,
+}
+
+impl<'a> FieldMemo<'a> {
+    /// The field at `position`, if `rest` starts with its name and `=`; and the length of the name.
+    pub(super) fn find(&self, position: usize, rest: &[u8]) -> Option<(FieldIndex, usize)> {
+        let (name, field) = self.names.get(position)?;
+        let same = rest.get(name.len()) == Some(&b'=') && rest.starts_with(name.as_bytes());
+        same.then_some((*field, name.len()))
+    }
+
+    /// Remembers the field at `position`, which is at most one past those known.
+    pub(super) fn set(&mut self, position: usize, name: &'a str, field: FieldIndex) {
+        match self.names.get_mut(position) {
+            Some(slot) => *slot = (name, field),
+            None => self.names.push((name, field)),
+        }
+    }
+
+    /// Forgets all: after a bad entry, whose new fields are gone.
+    pub(super) fn clear(&mut self) {
+        self.names.clear();
+    }
+}

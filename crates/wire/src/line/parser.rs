@@ -1,0 +1,392 @@
+//! The walk over a body, entry by entry.
+
+use std::borrow::Cow;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use memchr::{memchr, memchr_iter};
+
+use pulsora_model::builder::{FieldIndex, TagIndex, TagTarget};
+use pulsora_model::limits::EXCERPT_BYTES;
+use pulsora_model::name::prefix;
+use pulsora_model::schema::SchemaLookup;
+use pulsora_model::time::Precision;
+use pulsora_model::{Code, Detail, Error, Mode, Result};
+
+use super::fields::FieldMemo;
+use super::scan::{IN_KEY, IN_MEASUREMENT, IN_QUOTES, entry_end, prefix_end, unescape, unescaped};
+use super::value::{Value, malformed, read, read_time, token};
+use crate::items::{Clock, Fault, Row, TableIndex, Tables};
+use crate::parsed::Parsed;
+
+/// What a request says about its lines.
+#[derive(Clone, Copy, Debug)]
+pub struct LineOptions {
+    /// Unit of the times.
+    pub precision: Precision,
+    /// Time of entries that have none, the same for the whole request; nanoseconds UTC.
+    pub now_ns: i64,
+}
+
+/// Reads line protocol. Bad lines are counted and listed, the good ones are in the result. New tables
+/// are upsert tables.
+///
+/// # Errors
+/// `empty_body`; `mixed_time_units` when the precision is `Auto` and two times disagree. Then nothing
+/// is to be stored.
+pub fn parse(body: &[u8], options: &LineOptions, schemas: &dyn SchemaLookup) -> Result<Parsed> {
+    if body.trim_ascii().is_empty() {
+        return Err(Error::new(Code::EmptyBody, "the body has no lines")
+            .hint("send lines like cpu,host=a usage=0.5 1700000000000000000"));
+    }
+    if let Ok(text) = simdutf8::basic::from_utf8(body) {
+        return Parser::new(text, &[], options, schemas).run();
+    }
+    let (text, broken) = repair(body);
+    Parser::new(&text, &broken, options, schemas).run()
+}
+
+/// The body with a replacement character for every byte sequence that is not UTF-8, and where these
+/// stand, rising.
+fn repair(body: &[u8]) -> (String, Vec<usize>) {
+    let mut text = String::with_capacity(body.len());
+    let mut broken = Vec::new();
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            broken.push(text.len());
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    (text, broken)
+}
+
+/// Measurement and tags that were seen before.
+#[derive(Clone, Copy)]
+struct Seen {
+    table: TableIndex,
+    series: u32,
+}
+
+/// Measurement and tags of the open entry.
+struct Key {
+    seen: Seen,
+    /// Whether the same text always means the same series and nothing else.
+    reusable: bool,
+}
+
+struct Parser<'a, 's> {
+    text: &'a str,
+    at: usize,
+    broken: &'s [usize],
+    tables: Tables<'s>,
+    /// By measurement and tags as they stand in the body.
+    seen: HashMap<&'a str, Seen, RandomState>,
+    /// By table.
+    memos: Vec<FieldMemo<'a>>,
+    row: Row<'a>,
+    /// Tags that an append table keeps in a text field.
+    tag_fields: Vec<(FieldIndex, Cow<'a, str>)>,
+    /// Table of the open entry, once it is known.
+    open: Option<TableIndex>,
+    clock: Clock,
+    parsed: Parsed,
+    /// Newlines before this place have been counted …
+    counted_to: usize,
+    /// … and there are this many.
+    newlines: u64,
+}
+
+impl<'a, 's> Parser<'a, 's> {
+    fn new(
+        text: &'a str,
+        broken: &'s [usize],
+        options: &LineOptions,
+        schemas: &'s dyn SchemaLookup,
+    ) -> Parser<'a, 's> {
+        Parser {
+            text,
+            at: 0,
+            broken,
+            tables: Tables::new(schemas, text.len()),
+            seen: HashMap::default(),
+            memos: Vec::new(),
+            row: Row::default(),
+            tag_fields: Vec::new(),
+            open: None,
+            clock: Clock::new(options.precision, options.now_ns),
+            parsed: Parsed::default(),
+            counted_to: 0,
+            newlines: 0,
+        }
+    }
+
+    fn run(mut self) -> Result<Parsed> {
+        while let Some(start) = self.next_entry() {
+            if let Err(fault) = self.entry(start) {
+                self.reject(start, fault)?;
+            }
+        }
+        self.tables.finish(&mut self.parsed);
+        Ok(self.parsed)
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.bytes().get(self.at).copied()
+    }
+
+    /// Goes to the next entry, past blank lines and comments.
+    fn next_entry(&mut self) -> Option<usize> {
+        loop {
+            match self.byte()? {
+                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
+                b'#' => self.at += memchr(b'\n', &self.bytes()[self.at..])?,
+                _ => return Some(self.at),
+            }
+        }
+    }
+
+    fn entry(&mut self, start: usize) -> Result<(), Fault> {
+        self.row.begin();
+        self.tag_fields.clear();
+        self.open = None;
+        let end = prefix_end(self.bytes(), start);
+        self.at = end.unwrap_or_else(|line_end| line_end);
+        if end.is_err() {
+            return Err(no_fields().into());
+        }
+        let raw = &self.text[start..self.at];
+        let key = match self.seen.get(raw) {
+            Some(seen) => Key { seen: *seen, reusable: false },
+            None => self.key(raw)?,
+        };
+        self.open = Some(key.seen.table);
+        self.fields(key.seen.table)?;
+        let time = self.time()?;
+        self.check_utf8(start)?;
+        self.store(key.seen, time)?;
+        if key.reusable {
+            self.seen.insert(raw, key.seen);
+        }
+        Ok(())
+    }
+
+    /// Reads measurement and tags that were not seen before.
+    fn key(&mut self, raw: &'a str) -> Result<Key, Fault> {
+        let bytes = raw.as_bytes();
+        let mut at = unescaped(bytes, 0, b",").unwrap_or(bytes.len());
+        if at == 0 {
+            return Err(malformed("the measurement is missing".to_owned()).into());
+        }
+        let table = self.tables.open(&unescape(&raw[..at], IN_MEASUREMENT), Mode::Upsert)?;
+        if self.memos.len() <= table.0 {
+            self.memos.resize_with(table.0 + 1, FieldMemo::default);
+        }
+        self.open = Some(table);
+        let mut tags: Vec<(TagIndex, Cow<'a, str>)> = Vec::new();
+        while at < bytes.len() {
+            let (name, value, end) = tag(raw, at + 1)?;
+            let batch = self.tables.batch(table);
+            let target = batch.tag(&name).map_err(|error| Fault::of_column(error, &name))?;
+            let twice = match target {
+                TagTarget::Tag(tag) => tags.iter().any(|(other, _)| *other == tag),
+                TagTarget::Field(field) => self.tag_fields.iter().any(|(other, _)| *other == field),
+            };
+            if twice {
+                return Err(Fault::of_column(
+                    malformed(format!("tag {name:?} comes twice")),
+                    &name,
+                ));
+            }
+            match target {
+                TagTarget::Tag(tag) => tags.push((tag, value)),
+                TagTarget::Field(field) => self.tag_fields.push((field, value)),
+            }
+            at = end;
+        }
+        let mut tags: Vec<(TagIndex, &str)> =
+            tags.iter().map(|(tag, value)| (*tag, value.as_ref())).collect();
+        let series = self.tables.batch(table).series(&mut tags);
+        Ok(Key { seen: Seen { table, series }, reusable: self.tag_fields.is_empty() })
+    }
+
+    fn fields(&mut self, table: TableIndex) -> Result<(), Fault> {
+        self.skip_spaces();
+        if matches!(self.byte(), None | Some(b'\n' | b'\r')) {
+            return Err(no_fields().into());
+        }
+        let mut position = 0;
+        loop {
+            let (field, value_at) = self.field(table, position)?;
+            let (value, end) = match read(self.text, value_at) {
+                Ok(read) => read,
+                Err(error) => {
+                    self.at = value_at;
+                    let name = self.tables.batch(table).field_name(field).clone();
+                    let error = error.context(format_args!("field {name:?}"));
+                    return Err(Fault::of_column(error, &name));
+                }
+            };
+            match value {
+                Value::Scalar(value) => self.row.put(field, value),
+                Value::Escaped(raw) => self.row.put_text(field, &unescape(raw, IN_QUOTES)),
+            }
+            self.at = end;
+            if self.byte() != Some(b',') {
+                break;
+            }
+            self.at += 1;
+            position += 1;
+        }
+        self.put_tag_fields(table)
+    }
+
+    /// The field whose name stands here, and where its value starts.
+    fn field(&mut self, table: TableIndex, position: usize) -> Result<(FieldIndex, usize), Fault> {
+        let bytes = self.bytes();
+        if let Some((field, len)) = self.memos[table.0].find(position, &bytes[self.at..]) {
+            return Ok((field, self.at + len + 1));
+        }
+        let end = unescaped(bytes, self.at, b"=, \n")
+            .filter(|end| bytes[*end] == b'=' && *end > self.at)
+            .ok_or_else(|| {
+                let found = token(self.text, self.at);
+                malformed(format!("expected field=value, found {found:?}"))
+                    .hint("escape commas, spaces and = in names by a backslash")
+            })?;
+        let raw = &self.text[self.at..end];
+        let name = unescape(raw, IN_KEY);
+        let field = self.tables.batch(table).field(&name);
+        let field = field.map_err(|error| Fault::of_column(error, &name))?;
+        self.memos[table.0].set(position, raw, field);
+        Ok((field, end + 1))
+    }
+
+    /// Puts the tags that an append table keeps in text fields into the row.
+    fn put_tag_fields(&mut self, table: TableIndex) -> Result<(), Fault> {
+        for (field, value) in &self.tag_fields {
+            if self.row.has(*field) {
+                let name = self.tables.batch(table).field_name(*field).clone();
+                let message = format!("{name:?} is both a tag and a field of this entry");
+                return Err(Fault::of_column(malformed(message), &name));
+            }
+            self.row.put_text(*field, value);
+        }
+        Ok(())
+    }
+
+    /// The time, if there is one, and the end of the entry.
+    fn time(&mut self) -> Result<Option<i64>, Fault> {
+        self.skip_spaces();
+        let mut time = None;
+        if !self.at_line_end() {
+            let (value, end) = read_time(self.text, self.at)?;
+            time = Some(value);
+            self.at = end;
+            self.skip_spaces();
+        }
+        if !self.at_line_end() {
+            let found = token(self.text, self.at);
+            return Err(malformed(format!("unexpected {found:?} at the end of the entry")).into());
+        }
+        Ok(time)
+    }
+
+    fn store(&mut self, key: Seen, time: Option<i64>) -> Result<(), Fault> {
+        self.tables.check_cells(key.table, 1)?;
+        let batch = self.tables.batch(key.table);
+        self.row.check(batch)?;
+        let time_ns = match time {
+            Some(time) => self.clock.to_ns(time)?,
+            None => self.clock.now_ns(),
+        };
+        self.row.store(batch, key.series, time_ns)?;
+        if let Some(time) = time {
+            self.clock.settle(time);
+        }
+        Ok(())
+    }
+
+    /// Checks that the entry from `start` to here was UTF-8 in the body.
+    fn check_utf8(&self, start: usize) -> Result<(), Fault> {
+        let first = self.broken.partition_point(|at| *at < start);
+        match self.broken.get(first) {
+            Some(at) if *at < self.at => {
+                Err(Error::new(Code::InvalidUtf8, "the line is not UTF-8").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the entry back, lists it and goes to its end.
+    fn reject(&mut self, start: usize, fault: Fault) -> Result<()> {
+        if let Some(table) = self.open {
+            self.tables.batch(table).abort_row();
+            self.memos[table.0].clear();
+        }
+        self.at = entry_end(self.bytes(), self.at);
+        let fault = self.check_utf8(start).err().unwrap_or(fault);
+        self.newlines += memchr_iter(b'\n', &self.bytes()[self.counted_to..start]).count() as u64;
+        self.counted_to = start;
+        let first_line = self.text[start..].lines().next().unwrap_or_default();
+        let detail = || Detail {
+            line: Some(self.newlines + 1),
+            text: Some(prefix(first_line, EXCERPT_BYTES).to_owned()),
+            ..fault.detail()
+        };
+        if fault.is_fatal() {
+            let detail = detail();
+            return Err(fault.error.details([detail]));
+        }
+        self.parsed.reject(detail);
+        Ok(())
+    }
+
+    fn skip_spaces(&mut self) {
+        while let Some(b' ' | b'\t') = self.byte() {
+            self.at += 1;
+        }
+    }
+
+    fn at_line_end(&self) -> bool {
+        match self.byte() {
+            None | Some(b'\n') => true,
+            Some(b'\r') => matches!(self.bytes().get(self.at + 1), None | Some(b'\n')),
+            _ => false,
+        }
+    }
+}
+
+/// The tag at `at`: its name, its value, and where it ends.
+fn tag(raw: &str, at: usize) -> Result<(Cow<'_, str>, Cow<'_, str>, usize), Fault> {
+    let bytes = raw.as_bytes();
+    let rest = || prefix(raw.get(at..).unwrap_or_default(), EXCERPT_BYTES);
+    let name_end = unescaped(bytes, at, b"=,").filter(|end| bytes[*end] == b'=' && *end > at);
+    let Some(name_end) = name_end else {
+        return Err(malformed(format!("expected tag=value, found {:?}", rest()))
+            .hint("escape commas, spaces and = in tags by a backslash")
+            .into());
+    };
+    let end = unescaped(bytes, name_end + 1, b",=").unwrap_or(bytes.len());
+    let name = unescape(&raw[at..name_end], IN_KEY);
+    if end == name_end + 1 {
+        let error = malformed(format!("tag {name:?} has no value"))
+            .hint("leave out tags that have no value");
+        return Err(Fault::of_column(error, &name));
+    }
+    if bytes.get(end) == Some(&b'=') {
+        let error = malformed(format!("the value of tag {name:?} holds a ="))
+            .hint("escape it by a backslash");
+        return Err(Fault::of_column(error, &name));
+    }
+    Ok((name, unescape(&raw[name_end + 1..end], IN_KEY), end))
+}
+
+fn no_fields() -> Error {
+    malformed("the entry has no fields".to_owned())
+        .hint("write measurement,tag=value field=value time; escape spaces by a backslash")
+}
