@@ -1,14 +1,30 @@
 //! Reading: a snapshot, the scan that is asked of it, and the streams it answers with.
 //!
 //! `scan.rs` says what is asked, in ids and bounds · `snapshot.rs` is the moment that is read ·
-//! `source.rs` gives the rows of one chunk or segment in key order · `merge.rs` brings overlapping
-//! sources together · `time_order.rs` answers in time order · `statistics.rs` answers without rows.
+//! `plan.rs` turns a scan into streams over `table_scan.rs`, the sources of one table · `source.rs`
+//! gives the rows of one segment or chunk (`chunk_rows.rs`) in key order · `replaced.rs` finds rows
+//! whose id came again · `merge.rs` brings overlapping sources together · `time_order.rs` answers in
+//! time order · `statistics.rs` without rows, `row.rs` with one · `flush_rows.rs` gives a flush all
+//! rows of a memtable.
 
+mod chunk_rows;
+mod flush_rows;
+mod merge;
+mod plan;
+mod replaced;
+mod row;
 mod scan;
 mod snapshot;
+mod source;
+mod statistics;
+mod table_scan;
+mod time_order;
 
+pub(crate) use flush_rows::flush_stream;
+pub(crate) use merge::{Merge, merge};
 pub use scan::{
     Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, TagPredicate, TimeRange,
 };
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::Published;
+pub(crate) use source::replaced_rows;

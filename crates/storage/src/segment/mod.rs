@@ -1,11 +1,26 @@
 //! Segments: immutable sorted runs of rows of one table and one partition.
 //!
 //! `meta.rs` is what the manifest says of a segment · `segment.rs` a segment of a version with its
-//! file and its delete bitmap · `writer.rs` sorted rows → Parquet object (+ row id index) ·
-//! `reader.rs` Parquet object → batches, pruned · `ids.rs` the (id → row) index format.
+//! file and its delete bitmap · `path.rs` object names · `writer.rs` sorted rows → Parquet object
+//! (+ row id index) · `ids.rs` the (id → row) index format · `object.rs` checked bytes, footer and
+//! index of an object · `prune.rs` statistics → rows that can match ·
+//! `filter.rs` exact predicates · `reader.rs` Parquet object →
+//! batches.
 
+mod filter;
+mod ids;
 mod meta;
+mod object;
+mod path;
+mod prune;
+mod reader;
 mod segment;
+mod writer;
 
 pub use meta::{IdIndexMeta, IntBounds, SegmentMeta};
+pub(crate) use reader::{ReadSpec, RowChoice, SegmentRows};
 pub(crate) use segment::{Segment, SegmentFile};
+pub(crate) use writer::{ROW_GROUP_ROWS, SegmentDraft, SegmentWriter};
+
+
+

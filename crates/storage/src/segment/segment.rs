@@ -11,6 +11,7 @@ use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use pulsora_env::Store;
 use roaring::RoaringBitmap;
 
+use super::ids::IdIndex;
 use super::meta::SegmentMeta;
 
 /// A segment in a version. Cloning shares the file.
@@ -37,13 +38,15 @@ pub(crate) struct SegmentFile {
     pub store: Arc<dyn Store>,
     /// Footer and page indexes, read and checked on first touch.
     pub footer: OnceLock<ArrowReaderMetadata>,
+    /// The row id index, read and checked on first use.
+    pub(super) ids: OnceLock<IdIndex>,
     doomed: AtomicBool,
 }
 
 impl SegmentFile {
     /// A segment whose objects exist in `store`.
     pub fn new(meta: Arc<SegmentMeta>, store: Arc<dyn Store>) -> SegmentFile {
-        SegmentFile { meta, store, footer: OnceLock::new(), doomed: AtomicBool::new(false) }
+        SegmentFile { meta, store, footer: OnceLock::new(), ids: OnceLock::new(), doomed: AtomicBool::new(false) }
     }
 
     /// Removes the objects once nobody holds the segment any more.

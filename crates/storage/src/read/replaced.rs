@@ -1,0 +1,100 @@
+//! Rows in memtables whose row id came again later: which rows of which chunk are gone, and which ids
+//! replace rows of segments.
+//!
+//! Only chunks with user-given ids replace anything; of their rows with one id the last arrival
+//! stays. While the ids of chunks rise and do not overlap, as they do in a plain load, nothing is
+//! looked up.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use pulsora_model::TableId;
+use roaring::RoaringBitmap;
+
+use crate::memtable::{Chunk, MemtableView};
+
+/// What the ids in memtables of one table replace.
+pub(super) struct Replaced {
+    /// Ids that replace rows of segments, ascending; `None` if there are none.
+    pub ids: Option<Arc<Vec<u64>>>,
+    /// Rows that are gone of each chunk, in the order of the views and their chunks.
+    pub chunks: Vec<Option<Arc<RoaringBitmap>>>,
+}
+
+/// Smallest and largest id of a chunk and whether its ids rise from row to row.
+#[derive(Clone, Copy)]
+struct Span {
+    min: u64,
+    max: u64,
+    rises: bool,
+}
+
+impl Span {
+    fn of(ids: &[u64]) -> Option<Span> {
+        let first = *ids.first()?;
+        let mut span = Span { min: first, max: first, rises: true };
+        let mut previous = first;
+        for id in &ids[1..] {
+            span.rises &= previous < *id;
+            span.min = span.min.min(*id);
+            span.max = span.max.max(*id);
+            previous = *id;
+        }
+        Some(span)
+    }
+
+    fn overlaps(&self, other: &Span) -> bool {
+        self.min <= other.max && other.min <= self.max
+    }
+}
+
+/// What the ids of `views` (oldest first) replace, given the smallest and largest id of any segment.
+pub(super) fn replaced(views: &[Arc<MemtableView>], segments: Option<(u64, u64)>) -> Replaced {
+    let chunks: Vec<&Chunk> =
+        views.iter().flat_map(|view| &view.chunks).map(|chunk| &**chunk).collect();
+    let user_ids = || chunks.iter().filter(|chunk| chunk.user_ids).filter_map(|c| c.ids.as_deref());
+    let mut ids = Vec::new();
+    if let Some((min, max)) = segments {
+        let inside = |id: &&u64| min <= **id && **id <= max;
+        ids = user_ids().flatten().filter(inside).copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    Replaced { ids: (!ids.is_empty()).then(|| Arc::new(ids)), chunks: replaced_in(&chunks) }
+}
+
+/// The smallest and largest row id of any of these index ranges.
+pub(super) fn bounds(ranges: impl Iterator<Item = (u64, u64)>) -> Option<(u64, u64)> {
+    ranges.reduce(|(min, max), (low, high)| (low.min(min), high.max(max)))
+}
+
+/// Rows that are gone of each chunk (oldest first).
+fn replaced_in(chunks: &[&Chunk]) -> Vec<Option<Arc<RoaringBitmap>>> {
+    let spans: Vec<Option<Span>> =
+        chunks.iter().map(|chunk| Span::of(chunk.ids.as_deref()?)).collect();
+    let plain = chunks.iter().enumerate().all(|(position, chunk)| {
+        let Some(span) = spans[position].filter(|_| chunk.user_ids) else { return true };
+        span.rises && !spans[..position].iter().flatten().any(|older| older.overlaps(&span))
+    });
+    if plain {
+        return vec![None; chunks.len()];
+    }
+    let mut newer: HashSet<u64, FixedState> = HashSet::default();
+    let mut gone: Vec<_> = chunks.iter().rev().map(|chunk| gone_of(chunk, &mut newer)).collect();
+    gone.reverse();
+    gone
+}
+
+/// Rows of `chunk` whose id is in `newer` or comes again in a later row; adds its user-given ids.
+fn gone_of(chunk: &Chunk, newer: &mut HashSet<u64, FixedState>) -> Option<Arc<RoaringBitmap>> {
+    let ids = chunk.ids.as_deref()?;
+    let mut gone = RoaringBitmap::new();
+    for (row, id) in ids.iter().enumerate().rev() {
+        let is_gone = if chunk.user_ids { !newer.insert(*id) } else { newer.contains(id) };
+        if is_gone {
+            gone.insert(row as u32);
+        }
+    }
+    (!gone.is_empty()).then(|| Arc::new(gone))
+}

@@ -1,0 +1,222 @@
+//! One sorted source of rows: a segment of a version or a chunk of a memtable.
+//!
+//! Invariants: a source gives rows in (tags, time) order, equal keys in arrival order, without the
+//! rows that are gone; in upsert tables each key comes once. It never gives a row outside the
+//! asked time range and tags.
+
+use std::sync::Arc;
+
+use pulsora_model::{Column, ColumnId, Result, Sequence, TableSchema};
+use roaring::RoaringBitmap;
+
+use super::chunk_rows::{ChunkRows, ChunkSource};
+use super::scan::{ScanCounters, ScanStream, TagPredicate, TimeRange};
+use crate::memtable::Series;
+use crate::segment::{ReadSpec, RowChoice, Segment};
+
+/// Rows of a batch: 64 KiB per eight-byte column, and a whole fraction of a row group.
+pub(crate) const BATCH_ROWS: usize = 8_192;
+
+/// What is asked of every source of a scan.
+#[derive(Clone)]
+pub(super) struct Ask {
+    pub schema: Arc<TableSchema>,
+    pub time: TimeRange,
+    pub tags: Arc<[TagPredicate]>,
+    /// At most this many rows in a batch, a power of two up to [`BATCH_ROWS`].
+    pub batch_rows: usize,
+    pub counters: Arc<ScanCounters>,
+}
+
+impl Ask {
+    /// The same for another range of time.
+    pub fn within(&self, time: TimeRange) -> Ask {
+        Ask { time, ..self.clone() }
+    }
+
+    /// The only value that a tag may have, if the predicates say so.
+    pub fn fixes(&self, tag: ColumnId) -> bool {
+        self.tags.iter().any(|predicate| {
+            predicate.column == tag
+                && predicate.values.first().is_some_and(|first| {
+                    predicate.values.iter().all(|value| value == first)
+                })
+        })
+    }
+}
+
+/// Where the rows of a source are.
+#[derive(Clone)]
+pub(super) enum Rows {
+    /// With the ids that newer rows in memtables replace, ascending.
+    Segment { segment: Segment, replaced_by: Option<Arc<Vec<u64>>> },
+    Chunk(ChunkSource),
+}
+
+/// A source of a table.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub rows: Rows,
+    /// Sequence of its first rows; of two sources with a common key the higher is newer.
+    pub first: Sequence,
+    /// From the earliest to the latest time of a row.
+    pub time: TimeRange,
+}
+
+impl Source {
+    /// A segment, less the rows whose ids are in `replaced_by`.
+    pub fn segment(segment: &Segment, replaced_by: Option<Arc<Vec<u64>>>) -> Source {
+        Source {
+            first: segment.meta.first,
+            time: TimeRange {
+                start_ns: segment.meta.min_time_ns,
+                end_ns: segment.meta.max_time_ns,
+            },
+            rows: Rows::Segment { segment: segment.clone(), replaced_by },
+        }
+    }
+
+    /// A chunk.
+    pub fn chunk(source: ChunkSource) -> Source {
+        Source {
+            first: source.chunk.first,
+            time: TimeRange {
+                start_ns: source.chunk.min_time_ns,
+                end_ns: source.chunk.max_time_ns,
+            },
+            rows: Rows::Chunk(source),
+        }
+    }
+
+    /// Smallest and largest series.
+    pub fn key_range(&self) -> (Series, Series) {
+        match &self.rows {
+            Rows::Segment { segment, .. } => {
+                (series(&segment.meta.min_key), series(&segment.meta.max_key))
+            }
+            Rows::Chunk(source) => source.key_range(),
+        }
+    }
+
+    /// Whether no row can match, by time and key range alone.
+    pub fn is_pruned(&self, ask: &Ask) -> bool {
+        if !self.time.overlaps(&ask.time) {
+            return true;
+        }
+        // A chunk finds its series when it is read; that costs no I/O.
+        let Rows::Segment { segment, .. } = &self.rows else { return false };
+        if ask.tags.is_empty() {
+            return false;
+        }
+        let (min, max) = (series(&segment.meta.min_key), series(&segment.meta.max_key));
+        excludes(&ask.schema, &min, &max, &ask.tags)
+    }
+
+    /// Times at which a scan in time order may be cut: the ends of a segment's window.
+    pub fn cuts(&self) -> Vec<i64> {
+        match &self.rows {
+            Rows::Segment { segment, .. } => {
+                vec![segment.meta.window.start_ns, segment.meta.window.end_ns]
+            }
+            Rows::Chunk(_) => Vec::new(),
+        }
+    }
+
+    /// Rows in it, those that are gone included.
+    pub fn rows_max(&self) -> u64 {
+        match &self.rows {
+            Rows::Segment { segment, .. } => segment.meta.rows,
+            Rows::Chunk(source) => source.chunk.rows as u64,
+        }
+    }
+
+    /// Rows of a segment that newer rows in memtables replace.
+    ///
+    /// # Errors
+    /// `corrupt` or `io_error` from the row id index.
+    pub fn replaced(&self) -> Result<Option<RoaringBitmap>> {
+        match &self.rows {
+            Rows::Segment { segment, replaced_by: Some(ids) } => {
+                Ok(Some(replaced_rows(segment, ids)?).filter(|rows| !rows.is_empty()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The matching rows with `columns`; of a segment only these row groups.
+    ///
+    /// # Errors
+    /// `corrupt` when an object is damaged or missing, `io_error`; so does every batch.
+    pub fn open(
+        &self,
+        ask: &Ask,
+        columns: &[Column],
+        groups: Option<std::ops::Range<usize>>,
+    ) -> Result<ScanStream> {
+        match &self.rows {
+            Rows::Chunk(source) => Ok(Box::new(ChunkRows::open(source, ask, columns))),
+            Rows::Segment { segment, .. } => {
+                let rows = match self.replaced()? {
+                    Some(replaced) => RowChoice::LiveExcept(Arc::new(replaced)),
+                    None => RowChoice::Live,
+                };
+                Ok(Box::new(segment.read(ReadSpec {
+                    columns: columns.to_vec(),
+                    time_column: ask.schema.time().id,
+                    time: ask.time,
+                    tags: ask.tags.to_vec(),
+                    rows,
+                    groups,
+                    batch_rows: ask.batch_rows,
+                    counters: Arc::clone(&ask.counters),
+                })?))
+            }
+        }
+    }
+
+    /// Whether it is a segment.
+    pub fn is_segment(&self) -> bool {
+        matches!(self.rows, Rows::Segment { .. })
+    }
+}
+
+/// The rows of a segment, not yet deleted, that have one of `ids` (ascending).
+///
+/// # Errors
+/// `corrupt` or `io_error` from the row id index.
+pub(crate) fn replaced_rows(segment: &Segment, ids: &[u64]) -> Result<RoaringBitmap> {
+    let Some(meta) = &segment.meta.ids else { return Ok(RoaringBitmap::new()) };
+    let from = ids.partition_point(|id| *id < meta.min_id);
+    let to = ids.partition_point(|id| *id <= meta.max_id);
+    if from >= to {
+        return Ok(RoaringBitmap::new());
+    }
+    let Some(index) = segment.file.id_index()? else { return Ok(RoaringBitmap::new()) };
+    let mut rows: RoaringBitmap = index.lookup_many(&ids[from..to])?.into_iter().collect();
+    if let Some(deleted) = &segment.deleted {
+        rows -= &**deleted;
+    }
+    Ok(rows)
+}
+
+fn series(key: &[(ColumnId, String)]) -> Series {
+    Series { tags: key.iter().map(|(id, value)| (*id, value.as_str().into())).collect() }
+}
+
+/// Whether no key from `min` to `max` can match. A tag is bounded by both as long as all tags before
+/// it are equal in them.
+fn excludes(schema: &TableSchema, min: &Series, max: &Series, tags: &[TagPredicate]) -> bool {
+    for tag in schema.tags() {
+        let bounds = min.tag(tag.id)..=max.tag(tag.id);
+        let excluded = tags.iter().filter(|predicate| predicate.column == tag.id).any(|predicate| {
+            !predicate.values.iter().any(|value| bounds.contains(&value.as_deref()))
+        });
+        if excluded {
+            return true;
+        }
+        if bounds.start() != bounds.end() {
+            break;
+        }
+    }
+    false
+}

@@ -1,0 +1,320 @@
+//! Parquet object → batches: pruned, filtered exactly, without the rows that are gone, in the types
+//! of the schema.
+//!
+//! One row group at a time. Where only some of its rows can match and other columns are asked for,
+//! key columns are decoded first and the others only at matching rows.
+//!
+//! Invariants: batches come in row order; a column that the file lacks is null; damaged bytes are an
+//! error, after which nothing more comes.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    RowFilter, RowSelection,
+};
+use parquet::errors::ParquetError;
+use pulsora_model::{Column, ColumnId, Error, Result};
+use roaring::RoaringBitmap;
+
+use super::filter::ExactFilter;
+use super::object;
+use super::prune::{Bound, Match, match_group, select_except, select_only, select_pages};
+use super::segment::{Segment, SegmentFile};
+use crate::read::{ScanCounters, TagPredicate, TimeRange};
+
+/// What is read of a segment.
+#[derive(Clone)]
+pub(crate) struct ReadSpec {
+    /// Columns to give, in this order, as they are in the schema.
+    pub columns: Vec<Column>,
+    /// The time column of the table.
+    pub time_column: ColumnId,
+    pub time: TimeRange,
+    /// All must hold.
+    pub tags: Vec<TagPredicate>,
+    pub rows: RowChoice,
+    /// Row groups to read; `None` = all.
+    pub groups: Option<Range<usize>>,
+    /// Rows of a batch, at most; a power of two, so that batches end with row groups.
+    pub batch_rows: usize,
+    pub counters: Arc<ScanCounters>,
+}
+
+/// Which rows of a segment count, before any predicate.
+#[derive(Clone)]
+pub(crate) enum RowChoice {
+    /// All that are not deleted.
+    Live,
+    /// All that are neither deleted nor listed.
+    LiveExcept(Arc<RoaringBitmap>),
+    /// The listed ones, deleted or not.
+    Only(Arc<RoaringBitmap>),
+}
+
+/// The batches of one read.
+pub(crate) struct SegmentRows {
+    file: Arc<SegmentFile>,
+    range: object::Range,
+    footer: ArrowReaderMetadata,
+    spec: ReadSpec,
+    schema: SchemaRef,
+    /// Leaf of each asked column that the file has.
+    leaves: Vec<Option<usize>>,
+    filter: ExactFilter,
+    /// Rows that are gone, or all that are wanted.
+    listed: Option<Arc<RoaringBitmap>>,
+    groups: Range<usize>,
+    current: Option<OpenGroup>,
+}
+
+/// A row group that is being read.
+struct OpenGroup {
+    reader: ParquetRecordBatchReader,
+    /// What the batches hold, ascending.
+    leaves: Vec<usize>,
+    /// To be applied to the batches; absent when it has been.
+    filter: Option<ExactFilter>,
+    /// Rows were counted when the group was opened.
+    counted: bool,
+}
+
+impl Segment {
+    /// The rows that `spec` asks for, in row order.
+    ///
+    /// # Errors
+    /// `corrupt` when the object is damaged or missing, `io_error`; so does every batch.
+    pub fn read(&self, spec: ReadSpec) -> Result<SegmentRows> {
+        let range = self.file.range()?;
+        let footer = self.file.footer(&range)?.clone();
+        ScanCounters::add(&spec.counters.segments_read, 1);
+        let by_id = self.file.guard(|| Ok(leaves_by_id(&footer)))?;
+        let leaf = |id: ColumnId| by_id.get(&id).copied();
+        let time_leaf =
+            leaf(spec.time_column).ok_or_else(|| self.file.corrupt("it has no time column"))?;
+        let groups = footer.metadata().num_row_groups();
+        let mut groups = spec.groups.clone().map_or(0..groups, |part| part.start..part.end.min(groups));
+        let mut tags = Vec::new();
+        for predicate in &spec.tags {
+            match leaf(predicate.column) {
+                Some(leaf) => tags.push((leaf, predicate.clone())),
+                None if predicate.values.contains(&None) => {}
+                // No row has this tag.
+                None => groups.end = groups.start,
+            }
+        }
+        let fields: Vec<_> = spec.columns.iter().map(Column::arrow_field).collect();
+        Ok(SegmentRows {
+            file: Arc::clone(&self.file),
+            range,
+            schema: Arc::new(Schema::new(fields)),
+            leaves: spec.columns.iter().map(|column| leaf(column.id)).collect(),
+            filter: ExactFilter { time: Some((time_leaf, spec.time)), tags },
+            listed: listed(self, &spec.rows),
+            groups,
+            current: None,
+            footer,
+            spec,
+        })
+    }
+}
+
+fn leaves_by_id(footer: &ArrowReaderMetadata) -> HashMap<ColumnId, usize> {
+    let columns = footer.parquet_schema().columns().iter().enumerate();
+    columns
+        .filter_map(|(leaf, column)| {
+            let info = column.self_type().get_basic_info();
+            let id = u32::try_from(info.has_id().then(|| info.id())?).ok()?;
+            Some((ColumnId(id), leaf))
+        })
+        .collect()
+}
+
+fn listed(segment: &Segment, choice: &RowChoice) -> Option<Arc<RoaringBitmap>> {
+    match (choice, &segment.deleted) {
+        (RowChoice::Only(rows), _) => Some(Arc::clone(rows)),
+        (RowChoice::Live, deleted) => deleted.clone(),
+        (RowChoice::LiveExcept(rows), None) => Some(Arc::clone(rows)),
+        (RowChoice::LiveExcept(rows), Some(deleted)) => Some(Arc::new(&**rows | &**deleted)),
+    }
+}
+
+impl SegmentRows {
+    /// Opens the next row group of which a row may match.
+    fn next_group(&mut self) -> Result<Option<OpenGroup>> {
+        while let Some(group) = self.groups.next() {
+            let file = Arc::clone(&self.file);
+            if let Some(open) = file.guard(|| self.open_group(group))? {
+                ScanCounters::add(&self.spec.counters.blocks_read, 1);
+                return Ok(Some(open));
+            }
+        }
+        Ok(None)
+    }
+
+    fn open_group(&self, group: usize) -> Result<Option<OpenGroup>, ParquetError> {
+        let metadata = self.footer.metadata();
+        let rows = group_rows(&self.footer, group)?;
+        let bound = self.bound();
+        let found = match_group(metadata, group, &bound);
+        if found == Match::None {
+            return Ok(None);
+        }
+        let mut selection = self.listed.as_ref().map(|listed| match self.spec.rows {
+            RowChoice::Only(_) => select_only(rows.clone(), listed),
+            RowChoice::Live | RowChoice::LiveExcept(_) => select_except(rows.clone(), listed),
+        });
+        if found == Match::Some
+            && let Some(pages) = select_pages(metadata, group, &bound)
+        {
+            selection = Some(match selection {
+                Some(rows) => rows.intersection(&pages),
+                None => pages,
+            });
+        }
+        if selection.as_ref().is_some_and(|selection| !selection.selects_any()) {
+            return Ok(None);
+        }
+        let filter = (found == Match::Some).then(|| self.filter.clone());
+        self.build(group, rows.len(), selection, filter).map(Some)
+    }
+
+    fn bound(&self) -> Bound<'_> {
+        Bound {
+            time_leaf: self.filter.time.map_or(0, |(leaf, _)| leaf),
+            time: self.spec.time,
+            tags: self.filter.tags.iter().map(|(leaf, predicate)| (*leaf, predicate)).collect(),
+        }
+    }
+
+    fn build(
+        &self,
+        group: usize,
+        rows: usize,
+        selection: Option<RowSelection>,
+        filter: Option<ExactFilter>,
+    ) -> Result<OpenGroup, ParquetError> {
+        let selected = selection.as_ref().map_or(rows, RowSelection::row_count);
+        let mut leaves = sorted(self.leaves.iter().flatten().copied());
+        let mut builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.range.clone(), self.footer.clone())
+                .with_row_groups(vec![group])
+                .with_batch_size(self.spec.batch_rows);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        let mask = |leaves: &[usize]| {
+            ProjectionMask::leaves(self.footer.parquet_schema(), leaves.iter().copied())
+        };
+        let Some(filter) = filter else {
+            let reader = builder.with_projection(mask(&leaves)).build()?;
+            return Ok(OpenGroup { reader, leaves, filter: None, counted: false });
+        };
+        let keys = sorted(filter.leaves());
+        if leaves.iter().all(|leaf| keys.contains(leaf)) {
+            leaves = keys;
+            let reader = builder.with_projection(mask(&leaves)).build()?;
+            return Ok(OpenGroup { reader, leaves, filter: Some(filter), counted: false });
+        }
+        // Decoding the keys twice costs less than decoding the others at rows that do not match.
+        ScanCounters::add(&self.spec.counters.rows_read, selected);
+        let key_mask = mask(&keys);
+        let predicate =
+            ArrowPredicateFn::new(key_mask, move |batch| filter.matches(&batch, &keys));
+        let reader = builder
+            .with_row_filter(RowFilter::new(vec![Box::new(predicate)]))
+            .with_projection(mask(&leaves))
+            .build()?;
+        Ok(OpenGroup { reader, leaves, filter: None, counted: true })
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let open = match self.current.take() {
+                Some(open) => Some(open),
+                None => self.next_group()?,
+            };
+            let Some(mut open) = open else { return Ok(None) };
+            let batch = self.file.guard(|| open.next(&self.spec.counters))?;
+            let Some(batch) = batch else { continue };
+            let leaves = std::mem::take(&mut open.leaves);
+            let given = (batch.num_rows() > 0).then(|| self.give(&batch, &leaves)).transpose();
+            open.leaves = leaves;
+            self.current = Some(open);
+            if let Some(batch) =
+                given.map_err(|error| self.file.corrupt(error.message()).source(error))?
+            {
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    /// The asked columns of a batch of the file, in the types of the schema.
+    fn give(&self, batch: &RecordBatch, leaves: &[usize]) -> Result<RecordBatch> {
+        let rows = batch.num_rows();
+        let columns = self.leaves.iter().zip(self.schema.fields()).map(|(leaf, field)| {
+            let position = leaf.and_then(|leaf| leaves.binary_search(&leaf).ok());
+            let Some(position) = position else {
+                return Ok(new_null_array(field.data_type(), rows));
+            };
+            let values: &ArrayRef = batch.column(position);
+            if values.data_type() == field.data_type() {
+                return Ok(Arc::clone(values));
+            }
+            Ok(cast(values, field.data_type())?)
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let schema = Arc::clone(&self.schema);
+        Ok(RecordBatch::try_new_with_options(schema, columns, &options).map_err(Error::from)?)
+    }
+}
+
+impl OpenGroup {
+    fn next(&mut self, counters: &ScanCounters) -> Result<Option<RecordBatch>, ParquetError> {
+        let Some(batch) = self.reader.next().transpose()? else { return Ok(None) };
+        if !self.counted {
+            ScanCounters::add(&counters.rows_read, batch.num_rows());
+        }
+        let Some(filter) = &self.filter else { return Ok(Some(batch)) };
+        let matches = filter.matches(&batch, &self.leaves)?;
+        Ok(Some(filter_record_batch(&batch, &matches)?))
+    }
+}
+
+impl Iterator for SegmentRows {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_batch().transpose();
+        if matches!(next, Some(Err(_))) {
+            self.groups.start = self.groups.end;
+            self.current = None;
+        }
+        next
+    }
+}
+
+/// The row numbers of a row group.
+fn group_rows(footer: &ArrowReaderMetadata, group: usize) -> Result<Range<u32>, ParquetError> {
+    let rows = |group: usize| footer.metadata().row_group(group).num_rows();
+    let start: i64 = (0..group).map(rows).sum();
+    let end = start + rows(group);
+    let narrow = |row: i64| {
+        u32::try_from(row).map_err(|_| ParquetError::General(format!("row {row} is out of range")))
+    };
+    Ok(narrow(start)?..narrow(end)?)
+}
+
+fn sorted(leaves: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut leaves: Vec<usize> = leaves.collect();
+    leaves.sort_unstable();
+    leaves.dedup();
+    leaves
+}

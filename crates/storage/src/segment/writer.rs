@@ -1,0 +1,310 @@
+//! Sorted rows of one partition → a Parquet object, its row id index, and what the manifest says.
+//!
+//! Not responsible for order, folding or the split into partitions: rows come sorted by (tags, time),
+//! without duplicated row ids, inside one window.
+//!
+//! The object: Parquet, zstd level 1, field ids = column ids, row groups of 65,536 rows, pages of
+//! 8,192 rows with page index. Tags and text have dictionaries; times and integers are
+//! DELTA_BINARY_PACKED; floats have small dictionaries, else BYTE_STREAM_SPLIT. Untyped columns are
+//! not written. Key-value metadata: `pulsora.format` (1), `pulsora.database`, `pulsora.table`,
+//! `pulsora.segment`, `pulsora.sequences` (`first-last`), `pulsora.mode`.
+//!
+//! Invariant: both objects are durable when [`SegmentWriter::finish`] returns.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampNanosecondType, UInt32Type, UInt64Type};
+use parquet::arrow::{ArrowWriter, PARQUET_FIELD_ID_META_KEY};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+use pulsora_env::Store;
+use pulsora_model::partition::Window;
+use pulsora_model::{
+    Column, ColumnId, ColumnKind, ColumnType, Error, Name, Result, SegmentId, Sequence,
+    TableSchema,
+};
+
+use super::ids;
+use super::meta::{IdIndexMeta, IntBounds, SegmentMeta};
+use super::path::{ids_object, segment_object};
+
+/// Rows of a row group: what a reader decodes at least for one value, and the unit of parallel reads.
+pub(crate) const ROW_GROUP_ROWS: usize = 65_536;
+
+/// Rows of a page: an eighth of a row group; what the page index can skip.
+const PAGE_ROWS: usize = 8_192;
+
+/// A float column with more than 8,192 distinct values per row group is split by bytes instead.
+const FLOAT_DICTIONARY_BYTES_MAX: usize = 64 << 10;
+
+/// The version of the layout above, in the key-value metadata.
+const FORMAT: &str = "1";
+
+/// What is known of a segment before its rows.
+pub(crate) struct SegmentDraft<'a> {
+    pub id: SegmentId,
+    /// Name of the table's database.
+    pub database: &'a Name,
+    pub schema: &'a TableSchema,
+    /// The partition; every row lies inside.
+    pub window: Window,
+    /// Lowest sequence of the rows.
+    pub first: Sequence,
+    /// Highest sequence of the rows.
+    pub last: Sequence,
+}
+
+/// A segment that is being written, in memory until it is finished.
+pub(crate) struct SegmentWriter<'a> {
+    draft: SegmentDraft<'a>,
+    /// The columns that are written, in the table's order.
+    columns: Vec<&'a Column>,
+    arrow: SchemaRef,
+    parquet: ArrowWriter<Vec<u8>>,
+    rows: u64,
+    min_time_ns: i64,
+    max_time_ns: i64,
+    min_key: Vec<(ColumnId, String)>,
+    max_key: Vec<(ColumnId, String)>,
+    magnitudes: HashMap<ColumnId, u64>,
+    ids: Vec<u64>,
+}
+
+impl<'a> SegmentWriter<'a> {
+    /// Starts a segment.
+    ///
+    /// # Errors
+    /// `internal` when the schema cannot be written as Parquet.
+    pub fn new(draft: SegmentDraft<'a>) -> Result<SegmentWriter<'a>> {
+        let columns: Vec<&Column> = draft.schema.columns.iter().filter(|c| is_stored(c)).collect();
+        let fields = columns.iter().map(|column| {
+            let id = HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), column.id.to_string())]);
+            column.arrow_field().with_metadata(id)
+        });
+        let arrow = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let properties = properties(&draft, &columns);
+        let parquet = ArrowWriter::try_new(Vec::new(), Arc::clone(&arrow), Some(properties))
+            .map_err(|error| failed(&draft, &error))?;
+        Ok(SegmentWriter {
+            draft,
+            columns,
+            arrow,
+            parquet,
+            rows: 0,
+            min_time_ns: i64::MAX,
+            max_time_ns: i64::MIN,
+            min_key: Vec::new(),
+            max_key: Vec::new(),
+            magnitudes: HashMap::new(),
+            ids: Vec::new(),
+        })
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Adds rows that follow all earlier ones in (tags, time) order. Columns are found by name; tags
+    /// may be plain text, and a column that is absent is null.
+    ///
+    /// # Errors
+    /// `internal` when a column cannot be stored in the table's type.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let columns = self.columns.iter().map(|column| stored(batch, column));
+        let batch = RecordBatch::try_new(Arc::clone(&self.arrow), columns.collect::<Result<_>>()?)?;
+        self.observe(&batch);
+        self.parquet.write(&batch).map_err(|error| failed(&self.draft, &error))
+    }
+
+    fn observe(&mut self, batch: &RecordBatch) {
+        if self.rows == 0 {
+            self.min_key = self.key(batch, 0);
+        }
+        self.max_key = self.key(batch, batch.num_rows() - 1);
+        self.rows += batch.num_rows() as u64;
+        for (column, values) in self.columns.iter().zip(batch.columns()) {
+            match (column.kind, column.ty) {
+                (ColumnKind::Time, _) => {
+                    let times = values.as_primitive::<TimestampNanosecondType>().values();
+                    for time in times {
+                        self.min_time_ns = self.min_time_ns.min(*time);
+                        self.max_time_ns = self.max_time_ns.max(*time);
+                    }
+                }
+                (ColumnKind::Id, _) => {
+                    self.ids.extend_from_slice(values.as_primitive::<UInt64Type>().values());
+                }
+                (ColumnKind::Field, ColumnType::I64) => {
+                    let values = values.as_primitive::<Int64Type>();
+                    let magnitude = values.iter().flatten().map(i64::unsigned_abs).max();
+                    raise(&mut self.magnitudes, column.id, magnitude);
+                }
+                (ColumnKind::Field, ColumnType::U64) => {
+                    let magnitude = values.as_primitive::<UInt64Type>().iter().flatten().max();
+                    raise(&mut self.magnitudes, column.id, magnitude);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The present tags of a row, ascending by column id.
+    fn key(&self, batch: &RecordBatch, row: usize) -> Vec<(ColumnId, String)> {
+        let tags = self.columns.iter().zip(batch.columns());
+        let tags = tags.filter(|(column, _)| column.kind == ColumnKind::Tag);
+        let mut key: Vec<(ColumnId, String)> =
+            tags.filter_map(|(column, values)| Some((column.id, tag_value(values, row)?))).collect();
+        key.sort_unstable_by_key(|(id, _)| *id);
+        key
+    }
+
+    /// Writes the objects durably. A segment without rows writes nothing and gives `None`.
+    ///
+    /// # Errors
+    /// `disk_full` or `io_error` from the store.
+    pub fn finish(self, store: &dyn Store) -> Result<Option<SegmentMeta>> {
+        let SegmentWriter { draft, parquet, rows, .. } = self;
+        if rows == 0 {
+            return Ok(None);
+        }
+        let bytes = parquet.into_inner().map_err(|error| failed(&draft, &error))?;
+        let object = segment_object(draft.database, draft.schema, draft.window, rows, draft.id);
+        put(store, &object, &bytes)?;
+        let ids = match draft.schema.row_id() {
+            Some(_) => Some(put_ids(store, &object, draft.id, &self.ids)?),
+            None => None,
+        };
+        let mut int_bounds: Vec<IntBounds> = self
+            .magnitudes
+            .into_iter()
+            .map(|(column, magnitude_max)| IntBounds { column, magnitude_max })
+            .collect();
+        int_bounds.sort_unstable_by_key(|bounds| bounds.column);
+        Ok(Some(SegmentMeta {
+            id: draft.id,
+            table: draft.schema.id,
+            schema_version: draft.schema.version,
+            object,
+            offset: 0,
+            length: bytes.len() as u64,
+            crc: crc32c::crc32c(&bytes),
+            rows,
+            window: draft.window,
+            min_time_ns: self.min_time_ns,
+            max_time_ns: self.max_time_ns,
+            first: draft.first,
+            last: draft.last,
+            min_key: self.min_key,
+            max_key: self.max_key,
+            int_bounds,
+            ids,
+        }))
+    }
+}
+
+/// Untyped columns have no values.
+fn is_stored(column: &Column) -> bool {
+    column.kind != ColumnKind::Field || column.ty != ColumnType::Untyped
+}
+
+/// The values of a column in its stored type.
+fn stored(batch: &RecordBatch, column: &Column) -> Result<ArrayRef> {
+    let ty = column.arrow_type();
+    let Some(values) = batch.column_by_name(&column.name) else {
+        return Ok(new_null_array(&ty, batch.num_rows()));
+    };
+    if *values.data_type() == ty { Ok(Arc::clone(values)) } else { Ok(cast(values, &ty)?) }
+}
+
+fn raise(magnitudes: &mut HashMap<ColumnId, u64>, column: ColumnId, magnitude: Option<u64>) {
+    if let Some(magnitude) = magnitude {
+        let highest = magnitudes.entry(column).or_default();
+        *highest = magnitude.max(*highest);
+    }
+}
+
+fn tag_value(tags: &ArrayRef, row: usize) -> Option<String> {
+    let tags = tags.as_dictionary_opt::<UInt32Type>()?;
+    let key = tags.key(row)?;
+    Some(tags.values().as_string_opt::<i32>()?.value(key).to_owned())
+}
+
+fn properties(draft: &SegmentDraft<'_>, columns: &[&Column]) -> WriterProperties {
+    let sequences = format!("{}-{}", draft.first, draft.last);
+    let metadata = [
+        ("pulsora.format", FORMAT.to_owned()),
+        ("pulsora.database", draft.database.to_string()),
+        ("pulsora.table", draft.schema.name.to_string()),
+        ("pulsora.segment", draft.id.to_string()),
+        ("pulsora.sequences", sequences),
+        ("pulsora.mode", draft.schema.mode.name().to_owned()),
+    ];
+    let metadata = metadata.map(|(key, value)| KeyValue::new(key.to_owned(), value));
+    let builder = WriterProperties::builder()
+        .set_created_by(concat!("pulsora version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_key_value_metadata(Some(metadata.to_vec()))
+        .set_sorting_columns(Some(sorting(draft.schema, columns)));
+    columns.iter().fold(builder, |builder, column| encode_column(builder, column)).build()
+}
+
+fn sorting(schema: &TableSchema, columns: &[&Column]) -> Vec<SortingColumn> {
+    let keys = schema.tags().chain([schema.time()]);
+    let positions = keys.filter_map(|key| columns.iter().position(|column| column.id == key.id));
+    positions
+        .map(|position| SortingColumn {
+            column_idx: position as i32,
+            descending: false,
+            nulls_first: true,
+        })
+        .collect()
+}
+
+fn encode_column(builder: WriterPropertiesBuilder, column: &Column) -> WriterPropertiesBuilder {
+    // One part: names may hold dots.
+    let path = ColumnPath::new(vec![column.name.to_string()]);
+    match column.ty {
+        ColumnType::I64 | ColumnType::U64 | ColumnType::Timestamp => builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+        ColumnType::F64 => builder
+            .set_column_dictionary_page_size_limit(path.clone(), FLOAT_DICTIONARY_BYTES_MAX)
+            .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT),
+        ColumnType::Bool | ColumnType::Utf8 | ColumnType::Untyped => builder,
+    }
+}
+
+fn put(store: &dyn Store, object: &str, bytes: &[u8]) -> Result<()> {
+    store
+        .put_if_absent(object, bytes)
+        .map_err(|error| Error::io(format!("write segment object {object:?}"), error))
+}
+
+fn put_ids(store: &dyn Store, object: &str, id: SegmentId, ids: &[u64]) -> Result<IdIndexMeta> {
+    let object = ids_object(object);
+    let bytes = ids::encode(id, ids);
+    put(store, &object, &bytes)?;
+    Ok(IdIndexMeta {
+        object,
+        length: bytes.len() as u64,
+        crc: crc32c::crc32c(&bytes),
+        min_id: ids.iter().copied().min().unwrap_or(0),
+        max_id: ids.iter().copied().max().unwrap_or(0),
+    })
+}
+
+fn failed(draft: &SegmentDraft<'_>, error: &parquet::errors::ParquetError) -> Error {
+    Error::internal(format!("write segment {} of {:?}: {error}", draft.id, draft.schema.name))
+}
