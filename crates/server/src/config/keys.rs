@@ -1,0 +1,167 @@
+//! The table of keys. Everything else about the configuration is derived from it.
+//!
+//! Invariants (tested): names are unique and `section.key`; every default is a value of its kind;
+//! keys of one section stand together; flags are unique.
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// `host:port`; port 0 lets the system choose.
+    Address,
+    /// A path; relative ones start at the working directory.
+    Path,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number, with its smallest and largest value.
+    Count {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+    },
+    /// A size: `64MiB`, `512MB`, `1_000` (bytes).
+    Bytes,
+    /// A time span: `1s`, `10m`, `1h30m`, `250ms`.
+    Duration,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// What a value looks like, for help and errors.
+    pub fn form(self) -> String {
+        match self {
+            Kind::Text => "text".to_owned(),
+            Kind::Address => "host:port".to_owned(),
+            Kind::Path => "path".to_owned(),
+            Kind::Bool => "true or false".to_owned(),
+            Kind::Count { min, max: u64::MAX } => format!("number, at least {min}"),
+            Kind::Count { min, max } => format!("number, {min} to {max}"),
+            Kind::Bytes => "size such as 64MiB or 512MB".to_owned(),
+            Kind::Duration => "time span such as 250ms, 10m or 1h30m".to_owned(),
+            Kind::Choice(words) => words.join(" or "),
+        }
+    }
+}
+
+/// One key of the configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// `section.key`.
+    pub name: &'static str,
+    /// What a value may be.
+    pub kind: Kind,
+    /// The shipped value. `auto` = decided at start (then `auto` is a value too); empty = not set.
+    pub default: &'static str,
+    /// What it does, in sentences.
+    pub doc: &'static str,
+    /// Name of the command line flag, without dashes.
+    pub flag: Option<&'static str>,
+}
+
+impl Key {
+    /// The section.
+    pub fn section(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(section, _)| section)
+    }
+
+    /// The name within the section.
+    pub fn leaf(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(_, leaf)| leaf)
+    }
+
+    /// The environment variable.
+    pub fn variable(&self) -> String {
+        format!("PULSORA_{}", self.name.replace('.', "__").to_uppercase())
+    }
+}
+
+/// Every key, in the order of print and docs.
+pub fn keys() -> &'static [Key] {
+    KEYS
+}
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    flag: Option<&'static str>,
+    doc: &'static str,
+) -> Key {
+    Key { name, kind, default, doc, flag }
+}
+
+const ANY: Kind = Kind::Count { min: 1, max: u64::MAX };
+
+static KEYS: &[Key] = &[
+    key("server.listen", Kind::Address, "127.0.0.1:8080", Some("listen"),
+        "Address and port of the HTTP server. Port 0 lets the system choose one."),
+    key("server.cors", Kind::Text, "*", None,
+        "Origins that browsers may call from: `*`, a list separated by commas, or empty for none."),
+    key("server.compression", Kind::Bool, "true", None,
+        "Compress answers with gzip or zstd when the client accepts it."),
+    key("server.shutdown_timeout", Kind::Duration, "30s", None,
+        "How long running requests may go on after SIGTERM or SIGINT before they are cut off."),
+    key("storage.data_dir", Kind::Path, "./data", Some("data-dir"),
+        "Directory of log, manifest and segments; made if absent. One process at a time."),
+    key("storage.flush_age", Kind::Duration, "10m", None,
+        "Rows in memory are written to a segment when they are this old; tables with less than 1 MiB \
+         in memory wait six times that. Nothing depends on it for safety: rows are in the log."),
+    key("storage.flush_bytes", Kind::Bytes, "auto", None,
+        "Rows of one table in memory are written to a segment at this size. `auto` is a sixteenth of \
+         memory.limit, at least 16 MiB and at most 256 MiB."),
+    key("storage.hot_for", Kind::Duration, "7d", None,
+        "Reserved for native hot segments: how long a partition stays hot after its last write. In \
+         this version every flush writes Parquet, and the value is only checked."),
+    key("storage.reserve", Kind::Bytes, "256MiB", None,
+        "Disk space kept free for flushes and drops. Below it writes are refused with disk_full, \
+         reads go on, and writes resume by themselves when space is back."),
+    key("storage.recover", Kind::Choice(&["strict", "skip-corrupt"]), "strict", Some("recover"),
+        "What a damaged log means at start: `strict` refuses to start and says where the damage is, \
+         `skip-corrupt` leaves the damaged records out, counts them, and goes on."),
+    key("wal.durability", Kind::Choice(&["fsync", "async", "off"]), "fsync", Some("durability"),
+        "When a write is acknowledged, unless the request says otherwise: `fsync` after its log group \
+         is on disk, `async` after it was handed to the system (synced every second), `off` at once \
+         and without the log."),
+    key("wal.max_bytes", Kind::Bytes, "1GiB", None,
+        "Size of the log at which the rows that pin its oldest file are flushed."),
+    key("memory.limit", Kind::Bytes, "auto", Some("memory-limit"),
+        "Bound on the memory of the process. A quarter is for rows in memory, a quarter for request \
+         bodies and the log, 15 % for queries. Above 85 % new requests wait, then get 503 \
+         memory_limit. `auto` is half of the machine or of the container."),
+    key("ingest.atomic_body_bytes", Kind::Bytes, "64MiB", None,
+        "Bodies up to this size (decompressed) are stored whole or not at all. Larger CSV, NDJSON and \
+         line protocol bodies are stored in pieces of this size, each whole or not at all."),
+    key("ingest.max_body_bytes", Kind::Bytes, "1GiB", None,
+        "Largest body, decompressed; more is refused with body_too_large."),
+    key("ingest.max_wait", Kind::Duration, "5s", None,
+        "How long a write waits for room in the queue, and any request for memory, before it is \
+         refused with 503 and Retry-After."),
+    key("query.max_rows", ANY, "1000000", None,
+        "Most rows that one answer of the row API and the metric API may have."),
+    key("query.timeout", Kind::Duration, "5m", None,
+        "Longest run of a query; then it ends with 504 timeout. A request may ask for less."),
+    key("query.concurrency", ANY, "auto", None,
+        "Queries that run at the same time; more wait in a queue. `auto` is twice the number of cores, at \
+         least four."),
+    key("limits.connections", Kind::Count { min: 1, max: 1_000_000 }, "4096", None,
+        "Most open client connections; more wait to be accepted. Each costs a descriptor and some \
+         kilobytes."),
+    key("limits.query_body_bytes", Kind::Bytes, "1MiB", None,
+        "Largest body of SQL, metric queries and administrative requests."),
+    key("limits.body_idle", Kind::Duration, "30s", None,
+        "How long a client may pause while it sends a body before the request ends with timeout."),
+    key("logging.level", Kind::Text, "info", Some("log-level"),
+        "Least severe messages to log: error, warn, info, debug or trace; or a list of filters such as \
+         `info,pulsora_storage=debug`."),
+    key("logging.format", Kind::Choice(&["pretty", "json"]), "pretty", Some("log-format"),
+        "`pretty` lines for people, or one JSON object per line."),
+    key("logging.file", Kind::Path, "", None,
+        "Append the log to this file instead of standard error."),
+    key("logging.access", Kind::Bool, "true", None,
+        "Log one line per request: method, path, status, time, bytes, request id."),
+    key("logging.performance", Kind::Bool, "true", None,
+        "Log rows and rows per second of each write, and rows and time of each query."),
+];

@@ -1,0 +1,294 @@
+//! The configuration as the server reads it, and the engine's options made from it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pulsora_model::{Code, Error, Result};
+use pulsora_storage::{Durability, Options, Recover};
+
+use super::keys::Kind;
+use super::load::{Setting, load};
+use super::machine;
+use super::value::{parse_bool, parse_bytes, parse_count, parse_duration};
+
+/// The effective configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `server.*`
+    pub server: ServerConfig,
+    /// `storage.*`
+    pub storage: StorageConfig,
+    /// `wal.*`
+    pub wal: WalConfig,
+    /// `memory.*`
+    pub memory: MemoryConfig,
+    /// `ingest.*`
+    pub ingest: IngestConfig,
+    /// `query.*`
+    pub query: QueryConfig,
+    /// `limits.*`
+    pub limits: LimitsConfig,
+    /// `logging.*`
+    pub logging: LoggingConfig,
+    /// Every key with its text and where it came from.
+    pub settings: Vec<Setting>,
+}
+
+/// `server.*`
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// `host:port`.
+    pub listen: String,
+    /// `*`, a list, or empty.
+    pub cors: String,
+    /// Whether answers are compressed.
+    pub compression: bool,
+    /// How long running requests may go on at shutdown.
+    pub shutdown_timeout: Duration,
+}
+
+/// `storage.*`
+#[derive(Clone, Debug)]
+pub struct StorageConfig {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// Age at which rows in memory are flushed.
+    pub flush_age: Duration,
+    /// Size at which rows in memory are flushed, bytes.
+    pub flush_bytes: u64,
+    /// Reserved for native hot segments.
+    pub hot_for: Duration,
+    /// Disk space kept free, bytes.
+    pub reserve: u64,
+    /// What a damaged log means.
+    pub recover: Recover,
+}
+
+/// `wal.*`
+#[derive(Clone, Debug)]
+pub struct WalConfig {
+    /// When a write is acknowledged, unless the request says otherwise.
+    pub durability: Durability,
+    /// Size of the log at which rows are flushed, bytes.
+    pub max_bytes: u64,
+}
+
+/// `memory.*`
+#[derive(Clone, Debug)]
+pub struct MemoryConfig {
+    /// Bound of the process, bytes.
+    pub limit: u64,
+}
+
+/// `ingest.*`
+#[derive(Clone, Debug)]
+pub struct IngestConfig {
+    /// Largest body that is stored whole or not at all, bytes.
+    pub atomic_body_bytes: u64,
+    /// Largest body, decompressed bytes.
+    pub max_body_bytes: u64,
+    /// How long a request waits for room.
+    pub max_wait: Duration,
+}
+
+/// `query.*`
+#[derive(Clone, Debug)]
+pub struct QueryConfig {
+    /// Most rows of one answer of the row and metric APIs.
+    pub max_rows: usize,
+    /// Longest run.
+    pub timeout: Duration,
+    /// Queries at the same time.
+    pub concurrency: usize,
+    /// Memory of all SQL operators together, bytes: 15 % of `memory.limit`.
+    pub memory_bytes: u64,
+}
+
+/// `limits.*`
+#[derive(Clone, Debug)]
+pub struct LimitsConfig {
+    /// Most open connections.
+    pub connections: usize,
+    /// Largest body of SQL, metric queries and administrative requests, bytes.
+    pub query_body_bytes: u64,
+    /// How long a client may pause inside a body.
+    pub body_idle: Duration,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `logging.*`
+#[derive(Clone, Debug)]
+pub struct LoggingConfig {
+    /// Level or filter list.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+    /// File to append to; `None` = standard error.
+    pub file: Option<PathBuf>,
+    /// One line per request.
+    pub access: bool,
+    /// Rows and speed of writes and queries.
+    pub performance: bool,
+}
+
+impl Config {
+    /// Reads the file, then the environment, then flags (key name, value); later ones win.
+    ///
+    /// # Errors
+    /// `invalid_config` for unknown keys and values that do not fit, with the place and the nearest
+    /// name; `io_error` when the file cannot be read.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        flags: &[(String, String)],
+    ) -> Result<Config> {
+        Config::from_settings(load(file, env, flags)?)
+    }
+
+    /// The shipped defaults, with data in `data_dir`.
+    ///
+    /// # Errors
+    /// None for any path; the signature is that of [`Config::load`].
+    pub fn with_data_dir(data_dir: &Path) -> Result<Config> {
+        let flag = ("storage.data_dir".to_owned(), data_dir.to_string_lossy().into_owned());
+        Config::load(None, std::iter::empty(), &[flag])
+    }
+
+    fn from_settings(settings: Vec<Setting>) -> Result<Config> {
+        let read = Reader { settings: &settings };
+        let memory = MemoryConfig {
+            limit: read.bytes("memory.limit")?.unwrap_or_else(|| machine::memory_bytes() / 2),
+        };
+        if memory.limit < MEMORY_MIN {
+            return Err(Error::new(
+                Code::InvalidConfig,
+                format!("memory.limit of {} bytes is too small", memory.limit),
+            )
+            .hint("give at least 64MiB"));
+        }
+        let flush_auto = (memory.limit / 16).clamp(16 << 20, 256 << 20);
+        Ok(Config {
+            server: ServerConfig {
+                listen: read.text("server.listen"),
+                cors: read.text("server.cors"),
+                compression: read.flag("server.compression")?,
+                shutdown_timeout: read.duration("server.shutdown_timeout")?,
+            },
+            storage: StorageConfig {
+                data_dir: PathBuf::from(read.text("storage.data_dir")),
+                flush_age: read.duration("storage.flush_age")?,
+                flush_bytes: read.bytes("storage.flush_bytes")?.unwrap_or(flush_auto),
+                hot_for: read.duration("storage.hot_for")?,
+                reserve: read.bytes("storage.reserve")?.unwrap_or(0),
+                recover: match read.text("storage.recover").as_str() {
+                    "skip-corrupt" => Recover::SkipCorrupt,
+                    _ => Recover::Strict,
+                },
+            },
+            wal: WalConfig {
+                durability: Durability::parse(&read.text("wal.durability"))?,
+                max_bytes: read.bytes("wal.max_bytes")?.unwrap_or(1 << 30),
+            },
+            ingest: IngestConfig {
+                atomic_body_bytes: read.bytes("ingest.atomic_body_bytes")?.unwrap_or(64 << 20),
+                max_body_bytes: read.bytes("ingest.max_body_bytes")?.unwrap_or(1 << 30),
+                max_wait: read.duration("ingest.max_wait")?,
+            },
+            query: QueryConfig {
+                max_rows: read.count("query.max_rows")?.unwrap_or(1_000_000),
+                timeout: read.duration("query.timeout")?,
+                concurrency: read
+                    .count("query.concurrency")?
+                    .unwrap_or_else(|| (machine::cores() * 2).max(4)),
+                memory_bytes: memory.limit / 100 * 15,
+            },
+            limits: LimitsConfig {
+                connections: read.count("limits.connections")?.unwrap_or(4096),
+                query_body_bytes: read.bytes("limits.query_body_bytes")?.unwrap_or(1 << 20),
+                body_idle: read.duration("limits.body_idle")?,
+            },
+            logging: LoggingConfig {
+                level: read.text("logging.level"),
+                format: match read.text("logging.format").as_str() {
+                    "json" => LogFormat::Json,
+                    _ => LogFormat::Pretty,
+                },
+                file: Some(read.text("logging.file")).filter(|f| !f.is_empty()).map(PathBuf::from),
+                access: read.flag("logging.access")?,
+                performance: read.flag("logging.performance")?,
+            },
+            memory,
+            settings,
+        })
+    }
+
+    /// What the engine is opened with: a quarter of the memory for memtables, a quarter for the
+    /// queue of writes.
+    pub fn storage_options(&self) -> Options {
+        let quarter = self.memory.limit / 4;
+        Options {
+            recover: self.storage.recover,
+            flush_age: self.storage.flush_age,
+            flush_bytes: self.storage.flush_bytes,
+            memtable_bytes: quarter,
+            queue_bytes: quarter,
+            wal_bytes: self.wal.max_bytes,
+            reserve_bytes: self.storage.reserve,
+            ..Options::new(&self.storage.data_dir)
+        }
+    }
+}
+
+/// The engine, one query and the code itself fit into this; 64 MiB.
+const MEMORY_MIN: u64 = 64 << 20;
+
+/// Reads settings by name; `auto` and empty values read as `None`.
+struct Reader<'a> {
+    settings: &'a [Setting],
+}
+
+impl Reader<'_> {
+    fn setting(&self, name: &str) -> &Setting {
+        self.settings
+            .iter()
+            .find(|setting| setting.key.name == name)
+            .expect("only names of the table are asked for (tested)")
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.setting(name).text.clone()
+    }
+
+    fn present(&self, name: &str) -> Option<&str> {
+        Some(self.setting(name).text.as_str()).filter(|text| !matches!(*text, "auto" | ""))
+    }
+
+    fn flag(&self, name: &str) -> Result<bool> {
+        parse_bool(&self.setting(name).text).map_err(|error| error.context(name))
+    }
+
+    fn duration(&self, name: &str) -> Result<Duration> {
+        parse_duration(&self.setting(name).text).map_err(|error| error.context(name))
+    }
+
+    fn bytes(&self, name: &str) -> Result<Option<u64>> {
+        self.present(name).map(parse_bytes).transpose().map_err(|error| error.context(name))
+    }
+
+    fn count(&self, name: &str) -> Result<Option<usize>> {
+        let Kind::Count { min, max } = self.setting(name).key.kind else {
+            return Err(Error::internal(format!("{name} is not a count")));
+        };
+        let count = self.present(name).map(|text| parse_count(text, min, max)).transpose();
+        let count = count.map_err(|error| error.context(name))?;
+        Ok(count.map(|count| usize::try_from(count).unwrap_or(usize::MAX)))
+    }
+}

@@ -1,0 +1,199 @@
+//! Errors as HTTP answers: the one table from code to status, and the one JSON shape.
+//!
+//! Invariants: every code has a status; 429 and 503 carry `Retry-After`; what went wrong inside
+//! (paths, causes) goes to the log under the request id and never into a 500 answer.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pulsora_model::{Code, Detail, Error};
+use serde::Serialize;
+
+/// The HTTP status of a code.
+pub fn status(code: Code) -> StatusCode {
+    match code {
+        Code::InvalidRequest
+        | Code::UnknownParameter
+        | Code::InvalidName
+        | Code::EmptyBody
+        | Code::MalformedBody
+        | Code::PartialWrite
+        | Code::InvalidUtf8
+        | Code::SqlSyntax
+        | Code::SqlInvalid
+        | Code::InvalidConfig
+        | Code::InvalidTime
+        | Code::DuplicateColumn
+        | Code::ConfirmationNeeded => StatusCode::BAD_REQUEST,
+        Code::StatementRefused => StatusCode::FORBIDDEN,
+        Code::DatabaseNotFound
+        | Code::TableNotFound
+        | Code::RowNotFound
+        | Code::ColumnNotFound
+        | Code::RouteNotFound => StatusCode::NOT_FOUND,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::AlreadyExists | Code::SchemaMoved | Code::Locked => StatusCode::CONFLICT,
+        Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UnsupportedFormat => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::TypeConflict
+        | Code::MissingTime
+        | Code::MixedTimeUnits
+        | Code::InvalidRowId
+        | Code::SchemaConflict
+        | Code::LimitExceeded => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::Overloaded
+        | Code::MemoryLimit
+        | Code::DiskFull
+        | Code::NotReady
+        | Code::WritesRefused
+        | Code::Cancelled
+        | Code::Closed => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Code::Corrupt | Code::Io | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Seconds after which a refused request may be sent again.
+fn retry_after_seconds(code: Code) -> Option<u32> {
+    match code {
+        Code::Overloaded | Code::MemoryLimit | Code::NotReady | Code::Cancelled => Some(1),
+        // Space, a restart or a repair takes somebody longer.
+        Code::DiskFull | Code::WritesRefused | Code::Closed => Some(10),
+        _ => None,
+    }
+}
+
+/// An error on its way to a client.
+#[derive(Debug)]
+pub struct HttpError(pub Error);
+
+impl<E: Into<Error>> From<E> for HttpError {
+    fn from(error: E) -> HttpError {
+        HttpError(error.into())
+    }
+}
+
+/// What handlers return.
+pub type HttpResult<T = Response> = Result<T, HttpError>;
+
+/// What the log and the metrics learn of a failed request, beside its answer.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The code.
+    pub code: Code,
+    /// The full message, with what the answer leaves out.
+    pub message: String,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    success: bool,
+    data: Option<()>,
+    error: &'a str,
+    code: &'a str,
+    hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<u64>,
+    details: &'a [Detail],
+}
+
+const INSIDE: &str = "the server failed inside";
+const INSIDE_HINT: &str = "the server's log says why, under the X-Request-Id of this answer";
+
+/// The message and hint that a client may see.
+fn public_text(error: &Error) -> (&str, Option<&str>) {
+    match error.code() {
+        Code::Internal | Code::Io => (INSIDE, Some(INSIDE_HINT)),
+        Code::Corrupt => ("stored data is damaged", Some(INSIDE_HINT)),
+        _ => (error.message(), error.hint_text()),
+    }
+}
+
+/// The JSON of an error, as in answers and in the last line of a broken NDJSON stream.
+pub fn error_json(error: &Error) -> serde_json::Value {
+    let (message, hint) = public_text(error);
+    let code = error.code().name();
+    serde_json::json!({ "error": message, "code": code, "hint": hint })
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let error = self.0;
+        let (message, hint) = public_text(&error);
+        let answer = Answer {
+            success: false,
+            data: None,
+            error: message,
+            code: error.code().name(),
+            hint,
+            written: error.written_rows(),
+            details: error.detail_list(),
+        };
+        let mut response = (status(error.code()), Json(answer)).into_response();
+        if let Some(seconds) = retry_after_seconds(error.code()) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        let failure = Failure { code: error.code(), message: chain(&error) };
+        response.extensions_mut().insert(failure);
+        response
+    }
+}
+
+/// "message: cause: its cause", without repeating a cause that the message holds already.
+pub(crate) fn chain(error: &Error) -> String {
+    let mut text = error.message().to_owned();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_an_error_status_that_fits_its_kind() {
+        use pulsora_model::ErrorKind;
+        for code in Code::ALL {
+            let status = status(*code).as_u16();
+            let fits = match code.kind() {
+                ErrorKind::Invalid => (400..=422).contains(&status),
+                ErrorKind::NotFound => status == 404,
+                ErrorKind::Conflict => status == 409,
+                ErrorKind::Overloaded | ErrorKind::Closed => status == 503,
+                ErrorKind::Unavailable => matches!(status, 503 | 504),
+                ErrorKind::Corrupt | ErrorKind::Internal => status == 500,
+            };
+            assert!(fits, "{} has status {status}", code.name());
+            assert_eq!(status == 503, retry_after_seconds(*code).is_some(), "{}", code.name());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_shape_is_the_contract_and_hides_the_inside() {
+        let detail = Detail { line: Some(3), message: "bad".into(), ..Detail::default() };
+        let error = Error::new(Code::PartialWrite, "1 of 2 lines").hint("h").written(1).details([detail]);
+        let text = body(HttpError(error)).await;
+        assert_eq!(
+            text,
+            r#"{"success":false,"data":null,"error":"1 of 2 lines","code":"partial_write","hint":"h","written":1,"details":[{"line":3,"message":"bad"}]}"#
+        );
+        let cause = std::io::Error::other("/secret/path");
+        let text = body(HttpError(Error::io("write /secret/path", cause))).await;
+        assert!(!text.contains("secret"), "{text}");
+        assert!(text.contains("io_error"), "{text}");
+    }
+
+    async fn body(error: HttpError) -> String {
+        let body = error.into_response().into_body();
+        let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+}
