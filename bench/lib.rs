@@ -1,1 +1,18 @@
-//! stub
+//! What the benchmark programs share.
+//!
+//! Responsible for making the workload, for sending it and for timing what comes back. Measures, and
+//! asserts nothing. Knows the product by its HTTP contract only.
+//!
+//! - [`args`]: `--name value` pairs
+//! - [`cpu`]: the rows of the TSBS cpu-only workload, from a seed
+//! - [`bodies`]: the rows as line protocol, MessagePack columns and CSV
+//! - [`http`]: blocking requests
+//! - [`latency`]: many requests from several clients, and their latencies
+//! - [`report`]: figures as lines of a Markdown table, or as JSON
+
+pub mod args;
+pub mod bodies;
+pub mod cpu;
+pub mod http;
+pub mod latency;
+pub mod report;

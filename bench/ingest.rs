@@ -1,0 +1,126 @@
+//! Rows per second that a server accepts, and the latency of a request.
+//!
+//! `cargo run --release -p pulsora-bench --example ingest -- --url http://127.0.0.1:8080 --protocol line`
+//!
+//! | flag | default | |
+//! |---|---|---|
+//! | `--url` | `http://127.0.0.1:8080` | the server |
+//! | `--protocol` | `line` | `line`, `msgpack` or `csv` |
+//! | `--rows`, `--batch`, `--clients` | 1000000, 5000, 4 | how many, in requests of how many, by how many at once |
+//! | `--hosts`, `--seed` | 1000, 123 | the fleet |
+//! | `--table` | `cpu` | the table |
+//! | `--durability` | the server's | `fsync`, `async` or `off` |
+//! | `--json` | | JSON instead of lines of a Markdown table |
+//!
+//! Bodies are made before the clock runs, a million rows at a time, so that the client costs as little as
+//! it can. A request that is asked to come again later comes again; its latency counts all of that.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use pulsora_bench::args::Args;
+use pulsora_bench::bodies::Protocol;
+use pulsora_bench::cpu::Fleet;
+use pulsora_bench::http::Client;
+use pulsora_bench::latency::{self, Run};
+use pulsora_bench::report::Report;
+
+/// Rows whose bodies are in memory at once.
+const ROUND_ROWS: usize = 1_000_000;
+
+struct Settings {
+    url: String,
+    protocol: Protocol,
+    rows: usize,
+    batch: usize,
+    clients: usize,
+    hosts: usize,
+    seed: u64,
+    table: String,
+    durability: Option<String>,
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    match settings().and_then(|settings| ingest(&settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn settings() -> Result<Settings, String> {
+    let mut args = Args::of_process()?;
+    let settings = Settings {
+        url: args.take("url", "http://127.0.0.1:8080".to_owned())?,
+        protocol: args.take("protocol", Protocol::Line)?,
+        rows: args.take("rows", 1_000_000)?,
+        batch: args.take::<usize>("batch", 5_000)?.max(1),
+        clients: args.take::<usize>("clients", 4)?.max(1),
+        hosts: args.take::<usize>("hosts", 1_000)?.max(1),
+        seed: args.take("seed", 123)?,
+        table: args.take("table", "cpu".to_owned())?,
+        durability: args.take_if_given("durability")?,
+        json: args.take("json", false)?,
+    };
+    args.finish()?;
+    Ok(settings)
+}
+
+fn ingest(settings: &Settings) -> Result<(), String> {
+    let mut fleet = Fleet::new(settings.hosts, settings.seed);
+    let (mut run, mut bytes, mut left) = (Run::none(), 0, settings.rows);
+    while left > 0 {
+        let round = left.min(ROUND_ROWS);
+        let rows = fleet.rows(round);
+        let batches = rows.chunks(settings.batch);
+        let bodies: Vec<Vec<u8>> =
+            batches.map(|rows| settings.protocol.body(&settings.table, &fleet, rows)).collect();
+        bytes += bodies.iter().map(Vec::len).sum::<usize>();
+        run.add(&send(settings, &bodies)?);
+        left -= round;
+    }
+    let mut report = Report::new(settings.json);
+    let seconds = run.elapsed.as_secs_f64();
+    let what = format!(
+        "{}, {} rows a request, {} clients",
+        settings.protocol.name(),
+        settings.batch,
+        settings.clients
+    );
+    report.add(what.clone(), settings.rows as f64 / seconds, "rows/s");
+    report.add(format!("{what}: body bytes"), bytes as f64 / seconds / 1e6, "MB/s");
+    report.add(format!("{what}: median latency"), run.quantile_ms(0.5), "ms");
+    report.add(format!("{what}: p99 latency"), run.quantile_ms(0.99), "ms");
+    report.print();
+    Ok(())
+}
+
+fn send(settings: &Settings, bodies: &[Vec<u8>]) -> Result<Run, String> {
+    let mut path = settings.protocol.path(&settings.table);
+    if let Some(durability) = &settings.durability {
+        path.push_str(&format!("&durability={durability}"));
+    }
+    let content_type = settings.protocol.content_type();
+    latency::run(&settings.url, settings.clients, bodies.len(), |client, number| {
+        send_until_accepted(client, &path, content_type, &bodies[number])
+    })
+}
+
+fn send_until_accepted(
+    client: &Client,
+    path: &str,
+    content_type: &str,
+    body: &[u8],
+) -> Result<(), String> {
+    loop {
+        let answer = client.post(path, content_type, body)?;
+        match answer.status {
+            200..=299 => return Ok(()),
+            429 | 503 => std::thread::sleep(Duration::from_millis(20)),
+            _ => return Err(format!("{path}: {}", answer.text())),
+        }
+    }
+}
