@@ -8,7 +8,9 @@ pub mod csv;
 mod items;
 pub mod json_reader;
 pub mod line;
+pub mod metric;
 pub mod parsed;
+pub mod results;
 pub mod rows;
 
 pub use parsed::Parsed;

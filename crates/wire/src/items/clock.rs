@@ -1,18 +1,29 @@
 //! Gives the times of one request their unit.
 //!
-//! Invariants: with [`Precision::Auto`] every non-zero time of the request suggests the same unit, so
-//! the first one that was stored decides, and the first that suggests another ends the request: the
-//! same result as looking at all of them together.
+//! Invariants: with [`Precision::Auto`] every non-zero number of the request suggests the same unit,
+//! so the first one that was stored decides, and the first that suggests another ends the request:
+//! the same result as looking at all of them together.
 
 use pulsora_model::Result;
 use pulsora_model::time::{Precision, column_precision};
+
+/// The time of an item as it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Time {
+    /// None: the time of the request.
+    Now,
+    /// A number in the precision of the request.
+    Number(i64),
+    /// Nanoseconds: the item said so itself.
+    Exact(i64),
+}
 
 /// The unit of a request's times, and the present.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     precision: Precision,
     now_ns: i64,
-    /// The first non-zero time of a stored row, as it was sent.
+    /// The first non-zero number of a stored row.
     first: Option<i64>,
 }
 
@@ -22,26 +33,25 @@ impl Clock {
         Clock { precision, now_ns, first: None }
     }
 
-    /// The time of rows that have none.
-    pub(crate) fn now_ns(&self) -> i64 {
-        self.now_ns
-    }
-
-    /// A numeric time in nanoseconds.
+    /// The time in nanoseconds.
     ///
     /// # Errors
     /// `invalid_time` out of range; `mixed_time_units` when it and another time of the request
     /// suggest different units.
-    pub(crate) fn to_ns(&self, time: i64) -> Result<i64> {
-        match (self.precision, self.first) {
-            (Precision::Auto, Some(first)) => column_precision([first, time])?.to_ns(time),
-            (precision, _) => precision.to_ns(time),
+    pub(crate) fn to_ns(&self, time: Time) -> Result<i64> {
+        match (time, self.precision, self.first) {
+            (Time::Now, ..) => Ok(self.now_ns),
+            (Time::Exact(time_ns), ..) => Ok(time_ns),
+            (Time::Number(time), Precision::Auto, Some(first)) => {
+                column_precision([first, time])?.to_ns(time)
+            }
+            (Time::Number(time), precision, _) => precision.to_ns(time),
         }
     }
 
     /// Lets a time decide the unit: call it for rows that are stored.
-    pub(crate) fn settle(&mut self, time: i64) {
-        if self.first.is_none() && time != 0 {
+    pub(crate) fn settle(&mut self, time: Time) {
+        if let (None, Time::Number(time @ (..=-1 | 1..))) = (self.first, time) {
             self.first = Some(time);
         }
     }

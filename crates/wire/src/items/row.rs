@@ -10,8 +10,6 @@ use std::ops::Range;
 use pulsora_model::Scalar;
 use pulsora_model::builder::{BatchBuilder, FieldIndex};
 use pulsora_model::column::Clash;
-use pulsora_model::limits::EXCERPT_BYTES;
-use pulsora_model::name::prefix;
 
 use super::Fault;
 
@@ -39,6 +37,11 @@ impl<'a> Row<'a> {
         self.values.clear();
         self.texts.clear();
         self.number += 1;
+    }
+
+    /// Whether the row has no values.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
     }
 
     /// Whether the row has a value for this field.
@@ -112,17 +115,5 @@ impl<'a> Row<'a> {
 }
 
 fn fault(batch: &BatchBuilder, field: FieldIndex, value: Scalar<'_>, clash: &Clash) -> Fault {
-    Fault::clash(batch.field_name(field), &excerpt(value), clash)
-}
-
-/// The value as text for an error.
-pub(crate) fn excerpt(value: Scalar<'_>) -> String {
-    match value {
-        Scalar::I64(value) => value.to_string(),
-        Scalar::U64(value) => value.to_string(),
-        Scalar::F64(value) => value.to_string(),
-        Scalar::Bool(value) => value.to_string(),
-        Scalar::Text(value) => format!("{:?}", prefix(value, EXCERPT_BYTES)),
-        Scalar::Timestamp(value) => pulsora_model::time::time_text(value),
-    }
+    Fault::clash(batch.field_name(field), Some(value), clash)
 }

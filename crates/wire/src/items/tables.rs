@@ -20,7 +20,7 @@ pub(crate) const TABLES_MAX: usize = 10_000;
 pub(crate) const CELLS_ALWAYS: usize = 32 << 20;
 
 /// Position of a table in the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TableIndex(pub(crate) usize);
 
 struct Table {

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter};
 
-use pulsora_model::builder::{FieldIndex, TagIndex, TagTarget};
+use pulsora_model::builder::FieldIndex;
 use pulsora_model::limits::EXCERPT_BYTES;
 use pulsora_model::name::prefix;
 use pulsora_model::schema::SchemaLookup;
@@ -16,7 +16,7 @@ use pulsora_model::{Code, Detail, Error, Mode, Result};
 use super::fields::FieldMemo;
 use super::scan::{IN_KEY, IN_MEASUREMENT, IN_QUOTES, entry_end, prefix_end, unescape, unescaped};
 use super::value::{Value, malformed, read, read_time, token};
-use crate::items::{Clock, Fault, Row, TableIndex, Tables};
+use crate::items::{Fault, Items, TableIndex, Time};
 use crate::parsed::Parsed;
 
 /// What a request says about its lines.
@@ -79,18 +79,11 @@ struct Parser<'a, 's> {
     text: &'a str,
     at: usize,
     broken: &'s [usize],
-    tables: Tables<'s>,
+    items: Items<'a, 's>,
     /// By measurement and tags as they stand in the body.
     seen: HashMap<&'a str, Seen, RandomState>,
     /// By table.
     memos: Vec<FieldMemo<'a>>,
-    row: Row<'a>,
-    /// Tags that an append table keeps in a text field.
-    tag_fields: Vec<(FieldIndex, Cow<'a, str>)>,
-    /// Table of the open entry, once it is known.
-    open: Option<TableIndex>,
-    clock: Clock,
-    parsed: Parsed,
     /// Newlines before this place have been counted …
     counted_to: usize,
     /// … and there are this many.
@@ -108,14 +101,9 @@ impl<'a, 's> Parser<'a, 's> {
             text,
             at: 0,
             broken,
-            tables: Tables::new(schemas, text.len()),
+            items: Items::new(schemas, text.len(), options.precision, options.now_ns),
             seen: HashMap::default(),
             memos: Vec::new(),
-            row: Row::default(),
-            tag_fields: Vec::new(),
-            open: None,
-            clock: Clock::new(options.precision, options.now_ns),
-            parsed: Parsed::default(),
             counted_to: 0,
             newlines: 0,
         }
@@ -127,8 +115,7 @@ impl<'a, 's> Parser<'a, 's> {
                 self.reject(start, fault)?;
             }
         }
-        self.tables.finish(&mut self.parsed);
-        Ok(self.parsed)
+        Ok(self.items.finish())
     }
 
     fn bytes(&self) -> &'a [u8] {
@@ -151,9 +138,7 @@ impl<'a, 's> Parser<'a, 's> {
     }
 
     fn entry(&mut self, start: usize) -> Result<(), Fault> {
-        self.row.begin();
-        self.tag_fields.clear();
-        self.open = None;
+        self.items.begin();
         let end = prefix_end(self.bytes(), start);
         self.at = end.unwrap_or_else(|line_end| line_end);
         if end.is_err() {
@@ -164,11 +149,11 @@ impl<'a, 's> Parser<'a, 's> {
             Some(seen) => Key { seen: *seen, reusable: false },
             None => self.key(raw)?,
         };
-        self.open = Some(key.seen.table);
+        self.items.reopen(key.seen.table);
         self.fields(key.seen.table)?;
         let time = self.time()?;
         self.check_utf8(start)?;
-        self.store(key.seen, time)?;
+        self.items.store(key.seen.table, key.seen.series, time)?;
         if key.reusable {
             self.seen.insert(raw, key.seen);
         }
@@ -182,36 +167,17 @@ impl<'a, 's> Parser<'a, 's> {
         if at == 0 {
             return Err(malformed("the measurement is missing".to_owned()).into());
         }
-        let table = self.tables.open(&unescape(&raw[..at], IN_MEASUREMENT), Mode::Upsert)?;
+        let table = self.items.open(&unescape(&raw[..at], IN_MEASUREMENT), Mode::Upsert)?;
         if self.memos.len() <= table.0 {
             self.memos.resize_with(table.0 + 1, FieldMemo::default);
         }
-        self.open = Some(table);
-        let mut tags: Vec<(TagIndex, Cow<'a, str>)> = Vec::new();
         while at < bytes.len() {
             let (name, value, end) = tag(raw, at + 1)?;
-            let batch = self.tables.batch(table);
-            let target = batch.tag(&name).map_err(|error| Fault::of_column(error, &name))?;
-            let twice = match target {
-                TagTarget::Tag(tag) => tags.iter().any(|(other, _)| *other == tag),
-                TagTarget::Field(field) => self.tag_fields.iter().any(|(other, _)| *other == field),
-            };
-            if twice {
-                return Err(Fault::of_column(
-                    malformed(format!("tag {name:?} comes twice")),
-                    &name,
-                ));
-            }
-            match target {
-                TagTarget::Tag(tag) => tags.push((tag, value)),
-                TagTarget::Field(field) => self.tag_fields.push((field, value)),
-            }
+            self.items.tags.add(self.items.tables.batch(table), &name, value)?;
             at = end;
         }
-        let mut tags: Vec<(TagIndex, &str)> =
-            tags.iter().map(|(tag, value)| (*tag, value.as_ref())).collect();
-        let series = self.tables.batch(table).series(&mut tags);
-        Ok(Key { seen: Seen { table, series }, reusable: self.tag_fields.is_empty() })
+        let series = self.items.tags.series(self.items.tables.batch(table));
+        Ok(Key { seen: Seen { table, series }, reusable: self.items.tags.is_series() })
     }
 
     fn fields(&mut self, table: TableIndex) -> Result<(), Fault> {
@@ -226,23 +192,22 @@ impl<'a, 's> Parser<'a, 's> {
                 Ok(read) => read,
                 Err(error) => {
                     self.at = value_at;
-                    let name = self.tables.batch(table).field_name(field).clone();
+                    let name = self.items.batch(table).field_name(field).clone();
                     let error = error.context(format_args!("field {name:?}"));
                     return Err(Fault::of_column(error, &name));
                 }
             };
             match value {
-                Value::Scalar(value) => self.row.put(field, value),
-                Value::Escaped(raw) => self.row.put_text(field, &unescape(raw, IN_QUOTES)),
+                Value::Scalar(value) => self.items.row.put(field, value),
+                Value::Escaped(raw) => self.items.row.put_text(field, &unescape(raw, IN_QUOTES)),
             }
             self.at = end;
             if self.byte() != Some(b',') {
-                break;
+                return Ok(());
             }
             self.at += 1;
             position += 1;
         }
-        self.put_tag_fields(table)
     }
 
     /// The field whose name stands here, and where its value starts.
@@ -260,32 +225,19 @@ impl<'a, 's> Parser<'a, 's> {
             })?;
         let raw = &self.text[self.at..end];
         let name = unescape(raw, IN_KEY);
-        let field = self.tables.batch(table).field(&name);
+        let field = self.items.batch(table).field(&name);
         let field = field.map_err(|error| Fault::of_column(error, &name))?;
         self.memos[table.0].set(position, raw, field);
         Ok((field, end + 1))
     }
 
-    /// Puts the tags that an append table keeps in text fields into the row.
-    fn put_tag_fields(&mut self, table: TableIndex) -> Result<(), Fault> {
-        for (field, value) in &self.tag_fields {
-            if self.row.has(*field) {
-                let name = self.tables.batch(table).field_name(*field).clone();
-                let message = format!("{name:?} is both a tag and a field of this entry");
-                return Err(Fault::of_column(malformed(message), &name));
-            }
-            self.row.put_text(*field, value);
-        }
-        Ok(())
-    }
-
-    /// The time, if there is one, and the end of the entry.
-    fn time(&mut self) -> Result<Option<i64>, Fault> {
+    /// The time, and the end of the entry.
+    fn time(&mut self) -> Result<Time, Fault> {
         self.skip_spaces();
-        let mut time = None;
+        let mut time = Time::Now;
         if !self.at_line_end() {
             let (value, end) = read_time(self.text, self.at)?;
-            time = Some(value);
+            time = Time::Number(value);
             self.at = end;
             self.skip_spaces();
         }
@@ -294,21 +246,6 @@ impl<'a, 's> Parser<'a, 's> {
             return Err(malformed(format!("unexpected {found:?} at the end of the entry")).into());
         }
         Ok(time)
-    }
-
-    fn store(&mut self, key: Seen, time: Option<i64>) -> Result<(), Fault> {
-        self.tables.check_cells(key.table, 1)?;
-        let batch = self.tables.batch(key.table);
-        self.row.check(batch)?;
-        let time_ns = match time {
-            Some(time) => self.clock.to_ns(time)?,
-            None => self.clock.now_ns(),
-        };
-        self.row.store(batch, key.series, time_ns)?;
-        if let Some(time) = time {
-            self.clock.settle(time);
-        }
-        Ok(())
     }
 
     /// Checks that the entry from `start` to here was UTF-8 in the body.
@@ -324,25 +261,19 @@ impl<'a, 's> Parser<'a, 's> {
 
     /// Takes the entry back, lists it and goes to its end.
     fn reject(&mut self, start: usize, fault: Fault) -> Result<()> {
-        if let Some(table) = self.open {
-            self.tables.batch(table).abort_row();
-            self.memos[table.0].clear();
-        }
         self.at = entry_end(self.bytes(), self.at);
         let fault = self.check_utf8(start).err().unwrap_or(fault);
         self.newlines += memchr_iter(b'\n', &self.bytes()[self.counted_to..start]).count() as u64;
         self.counted_to = start;
-        let first_line = self.text[start..].lines().next().unwrap_or_default();
-        let detail = || Detail {
-            line: Some(self.newlines + 1),
-            text: Some(prefix(first_line, EXCERPT_BYTES).to_owned()),
-            ..fault.detail()
-        };
-        if fault.is_fatal() {
-            let detail = detail();
-            return Err(fault.error.details([detail]));
+        let (text, line) = (self.text, self.newlines + 1);
+        let table = self.items.reject(fault, |detail| {
+            let first_line = text[start..].lines().next().unwrap_or_default();
+            let text = Some(prefix(first_line, EXCERPT_BYTES).to_owned());
+            Detail { line: Some(line), text, ..detail }
+        })?;
+        if let Some(table) = table {
+            self.memos[table.0].clear();
         }
-        self.parsed.reject(detail);
         Ok(())
     }
 

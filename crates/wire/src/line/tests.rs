@@ -281,7 +281,7 @@ fn existing_tables_keep_their_schema() {
     for (line, expected) in rows.lines().zip([
         "m/upsert[host=a] city=\"x y\",f=1.0,time=2i 5",
         "m/upsert[host=a] f=3.0 6",
-        "! line 2 [city]: \"city\" is both a tag and a field",
+        "! line 2 [city]: column \"city\" is both a tag and a field",
         "! line 3 [host]: column \"host\" cannot be both a tag and a field",
         "! line 4 [at]: column \"at\" is the time column",
         "! line 5 [id]: column \"id\" is the row id",
