@@ -22,7 +22,7 @@ mod wal;
 pub use catalog::{Catalog, Database};
 pub use engine::{
     Command, Durability, Engine, EngineStats, FlushFilter, NewColumn, NewTable, Options, Pending,
-    Receipt, Recover, WriteRequest,
+    Receipt, Recover, Room, TableStats, WriteRequest,
 };
 pub use read::{
     Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, Snapshot, TagPredicate,

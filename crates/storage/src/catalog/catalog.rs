@@ -38,8 +38,7 @@ impl Default for Catalog {
     /// Only the database `default`, with id 1.
     fn default() -> Catalog {
         let name = Name::literal(DEFAULT_DATABASE);
-        let database =
-            Database { id: DatabaseId(1), name: name.clone(), tables: BTreeMap::new() };
+        let database = Database { id: DatabaseId(1), name: name.clone(), tables: BTreeMap::new() };
         Catalog {
             databases: BTreeMap::from([(name, Arc::new(database))]),
             tables: HashMap::new(),
@@ -62,7 +61,12 @@ impl Catalog {
     pub fn database(&self, name: &str) -> Result<&Arc<Database>> {
         self.databases.get(name).ok_or_else(|| {
             let names = self.databases.keys().map(Name::as_str);
-            not_found(Code::DatabaseNotFound, format!("database {name:?} does not exist"), name, names)
+            not_found(
+                Code::DatabaseNotFound,
+                format!("database {name:?} does not exist"),
+                name,
+                names,
+            )
         })
     }
 
@@ -105,6 +109,16 @@ impl Catalog {
     /// The name of a database by its id.
     pub fn database_name(&self, id: DatabaseId) -> Option<&Name> {
         self.databases.values().find(|database| database.id == id).map(|database| &database.name)
+    }
+
+    /// The id that the next new database gets.
+    pub(crate) fn next_database_id(&self) -> DatabaseId {
+        self.next_database
+    }
+
+    /// The id that the next new table gets.
+    pub(crate) fn next_table_id(&self) -> TableId {
+        self.next_table
     }
 
     /// What parsers of rows for one database ask. Holds this catalog.

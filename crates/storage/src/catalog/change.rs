@@ -39,8 +39,7 @@ impl Catalog {
         let mut next = self.clone();
         match change {
             CatalogChange::CreateDatabase { id, name } => {
-                let database =
-                    Database { id: *id, name: name.clone(), tables: BTreeMap::new() };
+                let database = Database { id: *id, name: name.clone(), tables: BTreeMap::new() };
                 if next.databases.insert(name.clone(), Arc::new(database)).is_some() {
                     return Err(misfit(change));
                 }

@@ -8,9 +8,6 @@ mod catalog;
 mod change;
 mod resolve;
 
-pub use catalog::{Catalog, Database};
+pub use catalog::{Catalog, DEFAULT_DATABASE, Database};
 pub use change::CatalogChange;
-pub(crate) use resolve::{ResolvedRows, resolve};
-
-#[cfg(test)]
-mod tests;
+pub(crate) use resolve::{ResolvedIds, ResolvedRows, Stored, resolve};

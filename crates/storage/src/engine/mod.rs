@@ -1,16 +1,28 @@
 //! The engine that wires the parts: options in, requests in, snapshots out.
 //!
 //! `options.rs` what can be set · `request.rs` what is asked and answered · `engine.rs` the handle ·
-//! `queue.rs` requests on their way to the commit owner · `commit.rs` the commit owner, one step ·
-//! `apply.rs` resolved rows → memtables · `recover.rs` manifest and WAL → the first published state ·
+//! `shared.rs` what the handle and the two tasks share · `queue.rs` requests on their way to the
+//! commit owner · `commit.rs` the commit owner · `command.rs` commands → catalog changes ·
+//! `recover.rs` manifest and log → the first published state · `reserve.rs` disk space kept back ·
 //! `stats.rs` figures.
 
+mod command;
+mod commit;
+mod counters;
+#[allow(clippy::module_inception)]
+mod engine;
 mod options;
+mod queue;
+mod recover;
 mod request;
+mod reserve;
+mod shared;
 mod stats;
 
+pub use engine::Engine;
 pub use options::{Durability, Options, Recover};
 pub use request::{
-    Command, FlushFilter, NewColumn, NewTable, Pending, Receipt, WriteRequest,
+    Command, FlushFilter, NewColumn, NewTable, Pending, Receipt, Room, WriteRequest,
 };
+pub(crate) use shared::Shared;
 pub use stats::{EngineStats, TableStats};

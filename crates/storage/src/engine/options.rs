@@ -65,6 +65,8 @@ pub struct Options {
     pub sync_interval: Duration,
     /// Disk space kept for flush, manifest and drops, bytes; below it writes are refused.
     pub reserve_bytes: u64,
+    /// Manifest edits between checkpoints: replaying 256 small files takes a few milliseconds.
+    pub checkpoint_edits: u64,
 }
 
 impl Options {
@@ -81,6 +83,7 @@ impl Options {
             wal_file_bytes: 64 << 20,
             sync_interval: Duration::from_secs(1),
             reserve_bytes: 256 << 20,
+            checkpoint_edits: 256,
         }
     }
 }

@@ -110,3 +110,6 @@ fn ended() -> Error {
     Error::new(Code::Closed, "the engine ended before the request was answered")
         .hint("whether it was stored is unknown; send it again when the server is back")
 }
+
+/// Room in the queue for one request; given back when dropped.
+pub struct Room(#[allow(dead_code)] pub(super) tokio::sync::OwnedSemaphorePermit);

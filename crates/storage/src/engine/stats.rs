@@ -1,6 +1,10 @@
 //! Figures of a running engine, for metrics and the storage report.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use pulsora_model::{DatabaseId, Name, Sequence, TableId};
+
+use super::shared::Shared;
 
 /// One moment's figures. Counters rise from the start of the process.
 #[derive(Clone, Debug, Default)]
@@ -9,7 +13,6 @@ pub struct EngineStats {
     pub rows_written: u64,
     pub records_written: u64,
     pub groups_written: u64,
-    /// Rows in all groups / groups = mean group size.
     pub wal_bytes_written: u64,
     /// Bytes of log files on disk.
     pub wal_bytes: u64,
@@ -41,8 +44,10 @@ pub struct EngineStats {
     pub disk_full: bool,
     /// Why writes are refused until a restart, if they are.
     pub poisoned: Option<String>,
-    /// Records left out at start by `--recover=skip-corrupt`.
-    pub skipped_records: u64,
+    /// Groups left out at start by `--recover=skip-corrupt`.
+    pub skipped_groups: u64,
+    /// Groups found torn at start: ordinary after a crash, nothing acknowledged was in them.
+    pub torn_groups: u64,
     pub tables: Vec<TableStats>,
 }
 
@@ -59,4 +64,83 @@ pub struct TableStats {
     pub segment_rows: u64,
     pub memtable_rows: u64,
     pub memtable_bytes: u64,
+}
+
+impl EngineStats {
+    /// Collects them.
+    pub(super) fn collect(shared: &Shared) -> EngineStats {
+        let counters = &shared.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let published = shared.published.load();
+        let (queue_requests, queue_bytes) = shared.queue.len();
+        let mut stats = EngineStats {
+            visible: published.visible,
+            rows_written: read(&counters.rows_written),
+            records_written: read(&counters.records_written),
+            groups_written: read(&counters.groups_written),
+            wal_bytes_written: read(&counters.wal_bytes_written),
+            sync_buckets: counters.sync_histogram(),
+            sync_seconds: read(&counters.sync_ns) as f64 / 1e9,
+            syncs: read(&counters.syncs),
+            write_errors: read(&counters.write_errors),
+            queue_requests,
+            queue_bytes,
+            flushes: read(&counters.flushes),
+            flush_errors: read(&counters.flush_errors),
+            flush_seconds: read(&counters.flush_ns) as f64 / 1e9,
+            flushed_rows: read(&counters.flushed_rows),
+            flushed_bytes: read(&counters.flushed_bytes),
+            manifest_version: published.version.number,
+            disk_full: !shared.reserve.is_held(),
+            poisoned: shared.poisoned(),
+            skipped_groups: read(&counters.skipped_groups),
+            torn_groups: read(&counters.torn_groups),
+            ..EngineStats::default()
+        };
+        stats.add_log(shared);
+        stats.add_tables(shared);
+        stats
+    }
+
+    fn add_log(&mut self, shared: &Shared) {
+        let files = shared.wal_files.lock();
+        let current = shared.counters.wal_current_bytes.load(Ordering::Relaxed);
+        self.wal_files = files.len() as u64 + u64::from(current > 0);
+        self.wal_bytes = files.iter().map(|file| file.bytes).sum::<u64>() + current;
+    }
+
+    fn add_tables(&mut self, shared: &Shared) {
+        let published = shared.published.load();
+        let now_ns = shared.env.clock.monotonic_ns();
+        for database in published.catalog.databases() {
+            for (name, id) in &database.tables {
+                let segments = published.version.table(*id);
+                let views = published.memtables.get(id).map_or(&[][..], Vec::as_slice);
+                let table = TableStats {
+                    database: database.name.clone(),
+                    database_id: database.id,
+                    table: name.clone(),
+                    table_id: *id,
+                    segments: segments.len() as u64,
+                    segment_bytes: segments.iter().map(|s| s.meta.length).sum(),
+                    segment_rows: segments.iter().map(|s| s.live_rows()).sum(),
+                    memtable_rows: views.iter().map(|view| view.rows as u64).sum(),
+                    memtable_bytes: views.iter().map(|view| view.bytes as u64).sum(),
+                };
+                self.segments += table.segments;
+                self.segment_bytes += table.segment_bytes;
+                self.segment_rows += table.segment_rows;
+                self.deleted_rows +=
+                    segments.iter().map(|s| s.meta.rows - s.live_rows()).sum::<u64>();
+                self.memtable_rows += table.memtable_rows;
+                self.memtable_bytes += table.memtable_bytes;
+                self.memtables += views.len() as u64;
+                for view in views {
+                    let age = now_ns.saturating_sub(view.opened_ns) as f64 / 1e9;
+                    self.oldest_memtable_seconds = self.oldest_memtable_seconds.max(age);
+                }
+                self.tables.push(table);
+            }
+        }
+    }
 }

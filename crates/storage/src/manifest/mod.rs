@@ -1,8 +1,13 @@
 //! The manifest: the durable list of edits, and the version that they add up to.
 //!
-//! `version.rs` the immutable result in memory · `edit.rs` one atomic change · `format.rs` bytes of
-//! edits and checkpoints · `log.rs` the numbered files.
+//! `version.rs` the immutable result in memory · `edit.rs` one atomic change and the state that edits
+//! add up to · `format.rs` bytes of edits and checkpoints · `log.rs` the numbered files.
 
+mod edit;
+mod format;
+mod log;
 mod version;
 
-pub(crate) use version::{TableSegments, Version};
+pub(crate) use edit::{Bitmap, Edit, ManifestState};
+pub(crate) use log::ManifestLog;
+pub(crate) use version::Version;

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pulsora_env::Store;
 use pulsora_model::{Sequence, TableId};
 
-use crate::segment::Segment;
+use super::edit::{Edit, ManifestState};
+use crate::segment::{Segment, SegmentFile};
 
 /// The segments of every table at one moment.
 #[derive(Clone, Default)]
@@ -31,5 +33,78 @@ impl Version {
     /// The segments of a table, if it has any.
     pub fn table(&self, table: TableId) -> &[Segment] {
         self.tables.get(&table).map_or(&[], |segments| &segments.segments)
+    }
+}
+
+impl Version {
+    /// The version of a manifest state that has just been read.
+    pub fn of_state(state: &ManifestState, number: u64, store: &Arc<dyn Store>) -> Version {
+        let mut tables: HashMap<TableId, TableSegments> = HashMap::new();
+        for meta in &state.segments {
+            let segment = Segment {
+                meta: Arc::clone(meta),
+                deleted: state.bitmaps.get(&meta.id).cloned(),
+                file: Arc::new(SegmentFile::new(Arc::clone(meta), Arc::clone(store))),
+            };
+            tables.entry(meta.table).or_default().segments.push(segment);
+        }
+        for (table, flushed) in &state.flushed {
+            tables.entry(*table).or_default().flushed_through = *flushed;
+        }
+        for (table, id) in &state.row_ids {
+            tables.entry(*table).or_default().row_id_max = *id;
+        }
+        for segments in tables.values_mut() {
+            segments.segments.sort_by_key(|segment| (segment.meta.first, segment.meta.id));
+        }
+        let tables = tables.into_iter().map(|(id, segments)| (id, Arc::new(segments))).collect();
+        Version { number, tables }
+    }
+
+    /// The version after `edit`, and the segments that it removed.
+    pub fn after(
+        &self,
+        edit: &Edit,
+        number: u64,
+        store: &Arc<dyn Store>,
+    ) -> (Version, Vec<Segment>) {
+        let mut next = Version { number, tables: self.tables.clone() };
+        let mut removed = Vec::new();
+        for table in next.tables.values_mut() {
+            if table.segments.iter().any(|segment| edit.removed.contains(&segment.meta.id)) {
+                let table = Arc::make_mut(table);
+                removed.extend(
+                    table
+                        .segments
+                        .extract_if(.., |segment| edit.removed.contains(&segment.meta.id)),
+                );
+            }
+        }
+        for meta in &edit.added {
+            let file = Arc::new(SegmentFile::new(Arc::clone(meta), Arc::clone(store)));
+            let segment = Segment { meta: Arc::clone(meta), deleted: None, file };
+            let table = next.table_mut(meta.table);
+            table.segments.push(segment);
+            table.segments.sort_by_key(|segment| (segment.meta.first, segment.meta.id));
+        }
+        for bitmap in &edit.bitmaps {
+            for table in next.tables.values_mut() {
+                if let Some(i) = table.segments.iter().position(|s| s.meta.id == bitmap.segment) {
+                    Arc::make_mut(table).segments[i].deleted = Some(Arc::clone(&bitmap.rows));
+                }
+            }
+        }
+        for (table, flushed) in &edit.flushed {
+            next.table_mut(*table).flushed_through = *flushed;
+        }
+        for (table, id) in &edit.row_ids {
+            next.table_mut(*table).row_id_max = *id;
+        }
+        next.tables.retain(|id, table| !table.segments.is_empty() || !edit.drops(*id));
+        (next, removed)
+    }
+
+    fn table_mut(&mut self, id: TableId) -> &mut TableSegments {
+        Arc::make_mut(self.tables.entry(id).or_default())
     }
 }

@@ -45,7 +45,10 @@ pub(crate) struct SortedRows {
 impl Chunk {
     /// The values of a field, if any row may have one.
     pub fn column(&self, id: ColumnId) -> Option<&ArrayRef> {
-        self.columns.binary_search_by_key(&id, |(column, _)| *column).ok().map(|i| &self.columns[i].1)
+        self.columns
+            .binary_search_by_key(&id, |(column, _)| *column)
+            .ok()
+            .map(|i| &self.columns[i].1)
     }
 
     /// The key order, computed on first use: one counting sort by series, then each run by time.

@@ -10,6 +10,3 @@ mod table;
 pub(crate) use chunk::{Chunk, SortedRows};
 pub(crate) use series::{Series, SeriesTable};
 pub(crate) use table::{Memtable, MemtableView};
-
-#[cfg(test)]
-mod tests;

@@ -4,12 +4,17 @@
 //! to right by at least a factor of two (they are merged geometrically), so there are at most
 //! log2(rows) of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use pulsora_model::{Sequence, TableId};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, new_null_array};
+use arrow::buffer::ScalarBuffer;
+use arrow::compute::concat;
+use arrow::datatypes::{Int64Type, UInt64Type};
+use pulsora_model::{ColumnId, ColumnType, Result, Sequence, TableId};
 
 use super::chunk::Chunk;
-use super::series::SeriesTable;
+use super::series::{SeriesIndex, SeriesTable};
+use crate::catalog::ResolvedRows;
 
 /// A memtable as queries and flushes see it: nothing in it changes.
 pub(crate) struct MemtableView {
@@ -29,4 +34,211 @@ pub(crate) struct MemtableView {
     pub opened_ns: u64,
     /// No more rows will come; waits for its flush.
     pub sealed: bool,
+}
+
+/// The open memtable of one table.
+pub(crate) struct Memtable {
+    table: TableId,
+    number: u64,
+    index: SeriesIndex,
+    chunks: Vec<Arc<Chunk>>,
+    opened_ns: u64,
+}
+
+impl Memtable {
+    /// An empty memtable.
+    pub fn new(table: TableId, number: u64, opened_ns: u64) -> Memtable {
+        Memtable { table, number, index: SeriesIndex::default(), chunks: Vec::new(), opened_ns }
+    }
+
+    /// Appends the rows of one group, in log order, as one chunk.
+    ///
+    /// # Errors
+    /// `internal` when columns do not fit together.
+    pub fn append(&mut self, group: Vec<(Sequence, ResolvedRows)>) -> Result<()> {
+        if group.iter().all(|(_, rows)| rows.rows == 0) {
+            return Ok(());
+        }
+        let mut chunk = self.chunk_of(group)?;
+        while let Some(last) = self.chunks.pop_if(|last| last.rows < 2 * chunk.rows) {
+            chunk = merge(&last, &chunk)?;
+        }
+        self.chunks.push(Arc::new(chunk));
+        Ok(())
+    }
+
+    fn chunk_of(&mut self, mut group: Vec<(Sequence, ResolvedRows)>) -> Result<Chunk> {
+        let rows = group.iter().map(|(_, rows)| rows.rows).sum();
+        let mut codes = Vec::with_capacity(rows);
+        let mut time: Vec<i64> = Vec::with_capacity(rows);
+        for (_, part) in &mut group {
+            let numbers: Vec<u32> = std::mem::take(&mut part.series)
+                .into_iter()
+                .map(|s| self.index.number(s))
+                .collect();
+            codes.extend(part.codes.iter().map(|code| numbers[*code as usize]));
+            time.extend_from_slice(&part.time);
+        }
+        let ids = group.iter().all(|(_, part)| part.ids.is_some()).then(|| {
+            group
+                .iter()
+                .flat_map(|(_, part)| part.ids.as_ref().map(|ids| ids.all(part.rows)))
+                .flat_map(|ids| ids.to_vec())
+                .collect::<ScalarBuffer<u64>>()
+        });
+        let user_ids = group.iter().any(|(_, part)| {
+            part.ids
+                .as_ref()
+                .is_some_and(|ids| ids.given.as_ref().is_some_and(|g| g.null_count() < g.len()))
+        });
+        let parts: Vec<Part> = group
+            .iter()
+            .map(|(_, part)| Part {
+                rows: part.rows,
+                columns: part.fields.iter().map(|(id, _, values)| (*id, values)).collect(),
+            })
+            .collect();
+        Ok(Chunk {
+            rows,
+            first: group.first().map_or(Sequence(0), |(sequence, _)| *sequence),
+            last: group.last().map_or(Sequence(0), |(sequence, _)| *sequence),
+            min_time_ns: time.iter().copied().min().unwrap_or(i64::MAX),
+            max_time_ns: time.iter().copied().max().unwrap_or(i64::MIN),
+            series: codes.into(),
+            time: time.into(),
+            columns: concat_columns(&parts)?,
+            ids,
+            user_ids,
+            bytes: 0,
+            sorted: OnceLock::new(),
+        }
+        .measured())
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.rows).sum()
+    }
+
+    /// Bytes held, about.
+    pub fn size_bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + self.index.size_bytes()
+    }
+
+    /// Monotonic clock at the first row, nanoseconds.
+    pub fn opened_ns(&self) -> u64 {
+        self.opened_ns
+    }
+
+    /// Sequence of the first record with rows here; 0 = none.
+    pub fn first(&self) -> Sequence {
+        self.chunks.first().map_or(Sequence(0), |chunk| chunk.first)
+    }
+
+    /// The present state, immutable.
+    pub fn view(&self, sealed: bool) -> MemtableView {
+        MemtableView {
+            table: self.table,
+            number: self.number,
+            series: self.index.published(),
+            chunks: self.chunks.clone(),
+            rows: self.rows(),
+            bytes: self.size_bytes(),
+            first: self.first(),
+            last: self.chunks.last().map_or(Sequence(0), |chunk| chunk.last),
+            opened_ns: self.opened_ns,
+            sealed,
+        }
+    }
+}
+
+impl Chunk {
+    /// Sets `bytes` to what the columns hold, and as much again as the cached order takes.
+    fn measured(mut self) -> Chunk {
+        let columns: usize =
+            self.columns.iter().map(|(_, values)| values.get_array_memory_size()).sum();
+        let ids = self.ids.as_ref().map_or(0, |ids| ids.len() * 8);
+        self.bytes = columns + ids + self.rows * (12 + 4);
+        self
+    }
+}
+
+/// Columns of some rows, ascending by id.
+struct Part<'a> {
+    rows: usize,
+    columns: Vec<(ColumnId, &'a ArrayRef)>,
+}
+
+fn merge(older: &Chunk, newer: &Chunk) -> Result<Chunk> {
+    let parts = [older, newer].map(|chunk| Part {
+        rows: chunk.rows,
+        columns: chunk.columns.iter().map(|(id, values)| (*id, values)).collect(),
+    });
+    let ids = match (&older.ids, &newer.ids) {
+        (Some(a), Some(b)) => Some(a.iter().chain(b.iter()).copied().collect()),
+        _ => None,
+    };
+    Ok(Chunk {
+        rows: older.rows + newer.rows,
+        first: older.first,
+        last: newer.last,
+        min_time_ns: older.min_time_ns.min(newer.min_time_ns),
+        max_time_ns: older.max_time_ns.max(newer.max_time_ns),
+        series: [&older.series[..], &newer.series[..]].concat().into(),
+        time: [&older.time[..], &newer.time[..]].concat().into(),
+        columns: concat_columns(&parts)?,
+        ids,
+        user_ids: older.user_ids || newer.user_ids,
+        bytes: 0,
+        sorted: OnceLock::new(),
+    }
+    .measured())
+}
+
+/// Every column of any part, with nulls where a part lacks it; integers become floats where a later
+/// part has floats (the column was widened in between).
+fn concat_columns(parts: &[Part]) -> Result<Vec<(ColumnId, ArrayRef)>> {
+    let mut all: Vec<ColumnId> =
+        parts.iter().flat_map(|part| part.columns.iter().map(|(id, _)| *id)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter().map(|id| Ok((id, concat_column(id, parts)?))).collect()
+}
+
+fn concat_column(id: ColumnId, parts: &[Part]) -> Result<ArrayRef> {
+    let of = |part: &Part| {
+        part.columns
+            .binary_search_by_key(&id, |(column, _)| *column)
+            .ok()
+            .map(|i| part.columns[i].1.clone())
+    };
+    let found: Vec<Option<ArrayRef>> = parts.iter().map(of).collect();
+    let newest = found.iter().flatten().last().expect("the column is in one of the parts");
+    let ty = newest.data_type().clone();
+    if let ([Some(only)], true) = (&found[..], true) {
+        return Ok(Arc::clone(only));
+    }
+    let arrays: Vec<ArrayRef> = found
+        .into_iter()
+        .zip(parts)
+        .map(|(values, part)| match values {
+            None => new_null_array(&ty, part.rows),
+            Some(values) if values.data_type() == &ty => values,
+            Some(values) => widened(&values),
+        })
+        .collect();
+    let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
+    Ok(concat(&arrays)?)
+}
+
+/// Integers as floats; exact, because widening was only allowed while they are.
+fn widened(values: &ArrayRef) -> ArrayRef {
+    debug_assert_ne!(values.data_type(), &ColumnType::F64.arrow());
+    if let Some(ints) = values.as_primitive_opt::<Int64Type>() {
+        return Arc::new(Float64Array::from_iter(ints.iter().map(|v| v.map(|v| v as f64))));
+    }
+    match values.as_primitive_opt::<UInt64Type>() {
+        Some(ints) => Arc::new(Float64Array::from_iter(ints.iter().map(|v| v.map(|v| v as f64)))),
+        None => Arc::clone(values),
+    }
 }

@@ -94,8 +94,7 @@ impl ChunkSource {
     /// What matches of each series, in key order.
     fn runs(&self, sorted: &SortedRows, ask: &Ask) -> Vec<Run> {
         let chunk = &self.chunk;
-        let inside =
-            ask.time.contains(chunk.min_time_ns) && ask.time.contains(chunk.max_time_ns);
+        let inside = ask.time.contains(chunk.min_time_ns) && ask.time.contains(chunk.max_time_ns);
         let runs = sorted.runs.iter().filter(|run| self.accepts(run.0, ask));
         let runs = runs.map(|(series, start, end)| {
             let mut rows = *start as usize..*end as usize;

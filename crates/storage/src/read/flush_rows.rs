@@ -17,15 +17,15 @@ use crate::memtable::MemtableView;
 ///
 /// # Errors
 /// `internal` when columns do not fit the schema; so does every batch.
-pub(crate) fn flush_stream(view: &Arc<MemtableView>, schema: &Arc<TableSchema>) -> Result<ScanStream> {
+pub(crate) fn flush_stream(view: &MemtableView, schema: &TableSchema) -> Result<ScanStream> {
     let ask = Ask {
-        schema: Arc::clone(schema),
+        schema: Arc::new(schema.clone()),
         time: TimeRange::ALL,
         tags: Arc::new([]),
         batch_rows: BATCH_ROWS,
         counters: Arc::new(ScanCounters::default()),
     };
-    let gone = replaced(std::slice::from_ref(view), None).chunks;
+    let gone = replaced([view], None).chunks;
     let series = Arc::new(view.series.clone());
     let sources = view.chunks.iter().zip(gone).map(|(chunk, gone)| {
         Source::chunk(ChunkSource { chunk: Arc::clone(chunk), series: Arc::clone(&series), gone })

@@ -25,6 +25,6 @@ pub(crate) use merge::{Merge, merge};
 pub use scan::{
     Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, TagPredicate, TimeRange,
 };
-pub use snapshot::Snapshot;
 pub(crate) use snapshot::Published;
+pub use snapshot::Snapshot;
 pub(crate) use source::replaced_rows;

@@ -103,7 +103,8 @@ fn in_any_order(
 ) -> (Vec<ScanStream>, Vec<ColumnId>) {
     let components = table.components(table.ask.time);
     let time = [table.ask.schema.time().id];
-    let follow = components.windows(2).all(|pair| table.latest(&pair[0]) <= table.earliest(&pair[1]));
+    let follow =
+        components.windows(2).all(|pair| table.latest(&pair[0]) <= table.earliest(&pair[1]));
     let one_series = table.keys() == time;
     let keys: Vec<ColumnId> = table.ask.schema.tags().map(|tag| tag.id).chain(time).collect();
     let parts = parts(table, components);
@@ -190,9 +191,9 @@ fn balanced(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
 /// The parts one after the other.
 fn chain(table: TableScan, parts: Vec<Part>, columns: Vec<Column>) -> ScanStream {
     let time = table.ask.time;
-    let streams = parts.into_iter().map(move |part| {
-        table.stream(&part.component, &columns, time, part.groups)
-    });
+    let streams = parts
+        .into_iter()
+        .map(move |part| table.stream(&part.component, &columns, time, part.groups));
     until_error(Box::new(streams.flatten()))
 }
 

@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use pulsora_model::TableId;
 use roaring::RoaringBitmap;
 
 use crate::memtable::{Chunk, MemtableView};
@@ -50,9 +49,12 @@ impl Span {
 }
 
 /// What the ids of `views` (oldest first) replace, given the smallest and largest id of any segment.
-pub(super) fn replaced(views: &[Arc<MemtableView>], segments: Option<(u64, u64)>) -> Replaced {
-    let chunks: Vec<&Chunk> =
-        views.iter().flat_map(|view| &view.chunks).map(|chunk| &**chunk).collect();
+pub(super) fn replaced<'a>(
+    views: impl IntoIterator<Item = &'a MemtableView>,
+    segments: Option<(u64, u64)>,
+) -> Replaced {
+    let chunks = views.into_iter().flat_map(|view| &view.chunks);
+    let chunks: Vec<&Chunk> = chunks.map(|chunk| &**chunk).collect();
     let user_ids = || chunks.iter().filter(|chunk| chunk.user_ids).filter_map(|c| c.ids.as_deref());
     let mut ids = Vec::new();
     if let Some((min, max)) = segments {

@@ -43,10 +43,8 @@ impl Snapshot {
         row: &RecordBatch,
         id: u64,
     ) -> Result<Option<RecordBatch>> {
-        let tags = schema.tags().map(|tag| TagPredicate {
-            column: tag.id,
-            values: vec![text(row, tag)],
-        });
+        let tags =
+            schema.tags().map(|tag| TagPredicate { column: tag.id, values: vec![text(row, tag)] });
         let tags: Vec<TagPredicate> = tags.collect();
         let times = row.column_by_name(&schema.time().name);
         let time = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
@@ -56,7 +54,8 @@ impl Snapshot {
         for component in scan.components(range) {
             for batch in scan.stream(&component, &schema.columns, range, None) {
                 let batch = batch?;
-                let found = (0..batch.num_rows()).find(|row| row_id(&batch, schema, *row) == Some(id));
+                let found =
+                    (0..batch.num_rows()).find(|row| row_id(&batch, schema, *row) == Some(id));
                 if let Some(row) = found {
                     return Ok(Some(batch.slice(row, 1)));
                 }

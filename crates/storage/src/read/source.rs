@@ -38,9 +38,10 @@ impl Ask {
     pub fn fixes(&self, tag: ColumnId) -> bool {
         self.tags.iter().any(|predicate| {
             predicate.column == tag
-                && predicate.values.first().is_some_and(|first| {
-                    predicate.values.iter().all(|value| value == first)
-                })
+                && predicate
+                    .values
+                    .first()
+                    .is_some_and(|first| predicate.values.iter().all(|value| value == first))
         })
     }
 }
@@ -49,7 +50,10 @@ impl Ask {
 #[derive(Clone)]
 pub(super) enum Rows {
     /// With the ids that newer rows in memtables replace, ascending.
-    Segment { segment: Segment, replaced_by: Option<Arc<Vec<u64>>> },
+    Segment {
+        segment: Segment,
+        replaced_by: Option<Arc<Vec<u64>>>,
+    },
     Chunk(ChunkSource),
 }
 
@@ -208,9 +212,10 @@ fn series(key: &[(ColumnId, String)]) -> Series {
 fn excludes(schema: &TableSchema, min: &Series, max: &Series, tags: &[TagPredicate]) -> bool {
     for tag in schema.tags() {
         let bounds = min.tag(tag.id)..=max.tag(tag.id);
-        let excluded = tags.iter().filter(|predicate| predicate.column == tag.id).any(|predicate| {
-            !predicate.values.iter().any(|value| bounds.contains(&value.as_deref()))
-        });
+        let excluded =
+            tags.iter().filter(|predicate| predicate.column == tag.id).any(|predicate| {
+                !predicate.values.iter().any(|value| bounds.contains(&value.as_deref()))
+            });
         if excluded {
             return true;
         }

@@ -42,7 +42,8 @@ impl Snapshot {
         let max = known.iter().filter_map(|source| source.max).reduce(most);
         let limit = scan.limit.map_or(u64::MAX, |limit| limit as u64);
         let whole = scan.limit.is_none() || rows.is_some_and(|rows| rows <= limit);
-        let reached = |bound: Bound| bound.filter(|(_, exact)| *exact && whole).map(|(time, _)| time);
+        let reached =
+            |bound: Bound| bound.filter(|(_, exact)| *exact && whole).map(|(time, _)| time);
         Ok(ScanStatistics {
             rows: rows.map(|rows| rows.min(limit)),
             min_time_ns: reached(min),

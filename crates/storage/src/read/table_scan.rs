@@ -82,9 +82,8 @@ impl TableScan {
                 let ((a_min, a_max), (b_min, b_max)) = (&key_ranges[source], &key_ranges[other]);
                 a.time.intersect(&time).overlaps(&b.time) && a_min <= b_max && b_min <= a_max
             };
-            let (joined, mut apart): (Vec<_>, Vec<_>) = components
-                .into_iter()
-                .partition(|component| component.iter().any(touches));
+            let (joined, mut apart): (Vec<_>, Vec<_>) =
+                components.into_iter().partition(|component| component.iter().any(touches));
             let mut component: Vec<usize> = joined.into_iter().flatten().collect();
             component.push(*source);
             component.sort_unstable();
@@ -136,7 +135,8 @@ fn all_sources(snapshot: &Snapshot, table: TableId) -> Vec<Source> {
     let segments = snapshot.published.version.table(table);
     let views = snapshot.published.memtables.get(&table).map_or(&[][..], Vec::as_slice);
     let id_ranges = segments.iter().filter_map(|segment| segment.meta.ids.as_ref());
-    let replaced = replaced(views, bounds(id_ranges.map(|ids| (ids.min_id, ids.max_id))));
+    let id_bounds = bounds(id_ranges.map(|ids| (ids.min_id, ids.max_id)));
+    let replaced = replaced(views.iter().map(|view| &**view), id_bounds);
     let from_segments = segments.iter().map(|segment| {
         let has_ids = segment.meta.ids.is_some();
         Source::segment(segment, replaced.ids.clone().filter(|_| has_ids))
@@ -145,9 +145,11 @@ fn all_sources(snapshot: &Snapshot, table: TableId) -> Vec<Source> {
         let series = Arc::new(view.series.clone());
         view.chunks.iter().map(move |chunk| (Arc::clone(&series), Arc::clone(chunk)))
     });
-    let from_chunks = chunks
-        .zip(&replaced.chunks)
-        .map(|((series, chunk), gone)| ChunkSource { chunk, series, gone: gone.clone() });
+    let from_chunks = chunks.zip(&replaced.chunks).map(|((series, chunk), gone)| ChunkSource {
+        chunk,
+        series,
+        gone: gone.clone(),
+    });
     from_segments.chain(from_chunks.map(Source::chunk)).collect()
 }
 

@@ -21,6 +21,3 @@ pub use meta::{IdIndexMeta, IntBounds, SegmentMeta};
 pub(crate) use reader::{ReadSpec, RowChoice, SegmentRows};
 pub(crate) use segment::{Segment, SegmentFile};
 pub(crate) use writer::{ROW_GROUP_ROWS, SegmentDraft, SegmentWriter};
-
-
-

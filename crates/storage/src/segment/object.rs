@@ -118,9 +118,9 @@ impl SegmentFile {
 
     fn check_rows(&self, footer: &ArrowReaderMetadata) -> Result<()> {
         let groups = footer.metadata().row_groups();
-        let rows = groups.iter().try_fold(0u64, |rows, group| {
-            rows.checked_add(u64::try_from(group.num_rows()).ok()?)
-        });
+        let rows = groups
+            .iter()
+            .try_fold(0u64, |rows, group| rows.checked_add(u64::try_from(group.num_rows()).ok()?));
         if rows == Some(self.meta.rows) {
             return Ok(());
         }

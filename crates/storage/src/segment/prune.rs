@@ -92,13 +92,14 @@ pub(super) fn select_pages(
     bound: &Bound<'_>,
 ) -> Option<RowSelection> {
     let indexes = metadata.column_index()?.get(group)?;
-    let time = pages(metadata, group, bound.time_leaf, |page, _| match &indexes[bound.time_leaf] {
-        ColumnIndexMetaData::INT64(times) => {
-            let bounds = times.min_value(page).copied().zip(times.max_value(page).copied());
-            match_time(bound.time, bounds)
-        }
-        _ => Match::Some,
-    })?;
+    let time =
+        pages(metadata, group, bound.time_leaf, |page, _| match &indexes[bound.time_leaf] {
+            ColumnIndexMetaData::INT64(times) => {
+                let bounds = times.min_value(page).copied().zip(times.max_value(page).copied());
+                match_time(bound.time, bounds)
+            }
+            _ => Match::Some,
+        })?;
     bound.tags.iter().try_fold(time, |selected, (leaf, predicate)| {
         let tag = pages(metadata, group, *leaf, |page, rows| match &indexes[*leaf] {
             ColumnIndexMetaData::BYTE_ARRAY(tags) => {

@@ -16,8 +16,8 @@ use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-    RowFilter, RowSelection,
+    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
 };
 use parquet::errors::ParquetError;
 use pulsora_model::{Column, ColumnId, Error, Result};
@@ -99,7 +99,8 @@ impl Segment {
         let time_leaf =
             leaf(spec.time_column).ok_or_else(|| self.file.corrupt("it has no time column"))?;
         let groups = footer.metadata().num_row_groups();
-        let mut groups = spec.groups.clone().map_or(0..groups, |part| part.start..part.end.min(groups));
+        let mut groups =
+            spec.groups.clone().map_or(0..groups, |part| part.start..part.end.min(groups));
         let mut tags = Vec::new();
         for predicate in &spec.tags {
             match leaf(predicate.column) {
@@ -202,10 +203,12 @@ impl SegmentRows {
     ) -> Result<OpenGroup, ParquetError> {
         let selected = selection.as_ref().map_or(rows, RowSelection::row_count);
         let mut leaves = sorted(self.leaves.iter().flatten().copied());
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(self.range.clone(), self.footer.clone())
-                .with_row_groups(vec![group])
-                .with_batch_size(self.spec.batch_rows);
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            self.range.clone(),
+            self.footer.clone(),
+        )
+        .with_row_groups(vec![group])
+        .with_batch_size(self.spec.batch_rows);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
@@ -225,8 +228,7 @@ impl SegmentRows {
         // Decoding the keys twice costs less than decoding the others at rows that do not match.
         ScanCounters::add(&self.spec.counters.rows_read, selected);
         let key_mask = mask(&keys);
-        let predicate =
-            ArrowPredicateFn::new(key_mask, move |batch| filter.matches(&batch, &keys));
+        let predicate = ArrowPredicateFn::new(key_mask, move |batch| filter.matches(&batch, &keys));
         let reader = builder
             .with_row_filter(RowFilter::new(vec![Box::new(predicate)]))
             .with_projection(mask(&leaves))

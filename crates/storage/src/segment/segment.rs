@@ -46,7 +46,13 @@ pub(crate) struct SegmentFile {
 impl SegmentFile {
     /// A segment whose objects exist in `store`.
     pub fn new(meta: Arc<SegmentMeta>, store: Arc<dyn Store>) -> SegmentFile {
-        SegmentFile { meta, store, footer: OnceLock::new(), ids: OnceLock::new(), doomed: AtomicBool::new(false) }
+        SegmentFile {
+            meta,
+            store,
+            footer: OnceLock::new(),
+            ids: OnceLock::new(),
+            doomed: AtomicBool::new(false),
+        }
     }
 
     /// Removes the objects once nobody holds the segment any more.

@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampNanosecondType, UInt32Type, UInt64Type};
+use arrow::datatypes::{
+    Int64Type, Schema, SchemaRef, TimestampNanosecondType, UInt32Type, UInt64Type,
+};
 use parquet::arrow::{ArrowWriter, PARQUET_FIELD_ID_META_KEY};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
@@ -25,8 +27,7 @@ use parquet::schema::types::ColumnPath;
 use pulsora_env::Store;
 use pulsora_model::partition::Window;
 use pulsora_model::{
-    Column, ColumnId, ColumnKind, ColumnType, Error, Name, Result, SegmentId, Sequence,
-    TableSchema,
+    Column, ColumnId, ColumnKind, ColumnType, Error, Name, Result, SegmentId, Sequence, TableSchema,
 };
 
 use super::ids;
@@ -161,8 +162,9 @@ impl<'a> SegmentWriter<'a> {
     fn key(&self, batch: &RecordBatch, row: usize) -> Vec<(ColumnId, String)> {
         let tags = self.columns.iter().zip(batch.columns());
         let tags = tags.filter(|(column, _)| column.kind == ColumnKind::Tag);
-        let mut key: Vec<(ColumnId, String)> =
-            tags.filter_map(|(column, values)| Some((column.id, tag_value(values, row)?))).collect();
+        let mut key: Vec<(ColumnId, String)> = tags
+            .filter_map(|(column, values)| Some((column.id, tag_value(values, row)?)))
+            .collect();
         key.sort_unstable_by_key(|(id, _)| *id);
         key
     }

@@ -1,0 +1,156 @@
+//! Commands → catalog changes. Pure.
+
+use std::sync::Arc;
+
+use pulsora_model::{
+    Code, Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Error, Mode, Name, Result, TableId,
+    TableSchema,
+};
+
+use super::request::{Command, NewTable};
+use crate::catalog::{Catalog, CatalogChange, DEFAULT_DATABASE};
+
+/// The changes that `command` needs; none when there is nothing to do.
+///
+/// # Errors
+/// As listed at [`Command`].
+pub(super) fn changes(
+    catalog: &Catalog,
+    command: &Command,
+    now_ns: i64,
+) -> Result<Vec<CatalogChange>> {
+    match command {
+        Command::CreateDatabase { name, if_not_exists } => match catalog.database(name) {
+            Ok(_) if *if_not_exists => Ok(Vec::new()),
+            Ok(_) => Err(Error::new(
+                Code::AlreadyExists,
+                format!("database {:?} exists already", &**name),
+            )),
+            Err(_) => Ok(vec![CatalogChange::CreateDatabase {
+                id: catalog.next_database_id(),
+                name: name.clone(),
+            }]),
+        },
+        Command::DropDatabase { name } if &**name == DEFAULT_DATABASE => {
+            Err(Error::new(Code::StatementRefused, "the database \"default\" cannot be dropped")
+                .hint("drop its tables instead"))
+        }
+        Command::DropDatabase { name } => {
+            Ok(vec![CatalogChange::DropDatabase { id: catalog.database(name)?.id }])
+        }
+        Command::CreateTable { database, table, if_not_exists } => {
+            create_table(catalog, database, table, *if_not_exists, now_ns)
+        }
+        Command::DropTable { database, table, if_exists } => match catalog.table(database, table) {
+            Ok(schema) => Ok(vec![CatalogChange::DropTable { id: schema.id }]),
+            Err(_) if *if_exists => Ok(Vec::new()),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+fn create_table(
+    catalog: &Catalog,
+    database: &Name,
+    table: &NewTable,
+    if_not_exists: bool,
+    now_ns: i64,
+) -> Result<Vec<CatalogChange>> {
+    let mut changes = Vec::new();
+    let owner = match catalog.database(database) {
+        Ok(owner) => owner.id,
+        Err(_) => {
+            let id: DatabaseId = catalog.next_database_id();
+            changes.push(CatalogChange::CreateDatabase { id, name: database.clone() });
+            id
+        }
+    };
+    let schema = new_schema(catalog.next_table_id(), owner, table, now_ns)?;
+    if let Some(present) = catalog.find_table(database, &table.name) {
+        if if_not_exists || same_shape(&present, &schema) {
+            return Ok(Vec::new());
+        }
+        return Err(Error::new(
+            Code::AlreadyExists,
+            format!("table {:?} exists already with another shape", &*table.name),
+        )
+        .hint("drop it first, or use another name"));
+    }
+    changes.push(CatalogChange::CreateTable { schema });
+    Ok(changes)
+}
+
+fn same_shape(a: &TableSchema, b: &TableSchema) -> bool {
+    let shape = |schema: &TableSchema| {
+        let columns: Vec<_> =
+            schema.columns.iter().map(|c| (c.name.clone(), c.kind, c.ty)).collect();
+        (columns, schema.mode, schema.partition)
+    };
+    shape(a) == shape(b)
+}
+
+fn new_schema(
+    id: TableId,
+    database: DatabaseId,
+    table: &NewTable,
+    now_ns: i64,
+) -> Result<TableSchema> {
+    let invalid = |message: String| Error::new(Code::SchemaConflict, message);
+    let count = |kind| table.columns.iter().filter(|column| column.kind == kind).count();
+    if count(ColumnKind::Time) != 1 {
+        return Err(invalid(format!(
+            "table {:?} needs exactly one time column, it has {}",
+            &*table.name,
+            count(ColumnKind::Time)
+        )));
+    }
+    if count(ColumnKind::Id) > 1 || (count(ColumnKind::Id) == 1 && table.mode == Mode::Upsert) {
+        return Err(invalid("at most one row id, and none in an upsert table".into()));
+    }
+    let mut names = std::collections::HashSet::new();
+    if let Some(twice) = table.columns.iter().find(|column| !names.insert(&column.name)) {
+        return Err(Error::new(
+            Code::DuplicateColumn,
+            format!("column {:?} comes twice", &*twice.name),
+        ));
+    }
+    let columns: Vec<Column> = table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(i, column)| Column {
+            id: ColumnId(i as u32 + 1),
+            name: column.name.clone(),
+            kind: column.kind,
+            ty: match column.kind {
+                ColumnKind::Time => ColumnType::Timestamp,
+                ColumnKind::Tag => ColumnType::Utf8,
+                ColumnKind::Id => ColumnType::U64,
+                ColumnKind::Field => column.ty,
+            },
+        })
+        .collect();
+    Ok(TableSchema {
+        id,
+        database,
+        name: table.name.clone(),
+        version: 1,
+        next_column: ColumnId(columns.len() as u32 + 1),
+        columns,
+        mode: table.mode,
+        partition: table.partition,
+        created_at_ns: now_ns,
+    })
+}
+
+/// Applies changes one after the other.
+///
+/// # Errors
+/// `corrupt` when one does not fit.
+pub(super) fn apply_all(catalog: &Arc<Catalog>, changes: &[CatalogChange]) -> Result<Arc<Catalog>> {
+    let mut next = Arc::clone(catalog);
+    for change in changes {
+        next = Arc::new(next.apply(change)?);
+    }
+    Ok(next)
+}

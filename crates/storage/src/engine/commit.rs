@@ -1,0 +1,600 @@
+//! The commit owner: one step takes the waiting requests as a group.
+//!
+//! resolve (catalog changes, row ids, sequence) → encode → one write → apply to memtables while the
+//! disk syncs → publish → acknowledge. While it syncs, the next group gathers in the queue.
+//!
+//! Invariants: sequences and catalog move only with a group that was written; nothing is published
+//! before its sync, if any request of the group asked for one; after a failed sync nothing is
+//! published any more.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Int64Type, UInt64Type};
+use pulsora_env::Step;
+use pulsora_model::convert::{exact_i64, exact_u64};
+use pulsora_model::{Code, ColumnId, Error, Name, Result, Sequence, TableId};
+
+use super::command::{apply_all, changes};
+use super::options::Durability;
+use super::queue::{Event, Reply};
+use super::request::{Command, FlushFilter, Receipt, WriteRequest};
+use super::shared::{FlushWaiter, Shared};
+use crate::catalog::{Catalog, CatalogChange, ResolvedRows, Stored, resolve};
+use crate::flush::plan::{OpenFigures, Pressure, plan};
+use crate::flush::run::release_through;
+use crate::memtable::{Memtable, MemtableView};
+use crate::read::Published;
+use crate::wal::{Group, Record, Section, Wal};
+
+/// Bytes of requests in one group: at a disk of 1 GB/s about a tenth of a second.
+const GROUP_BYTES: u64 = 64 << 20;
+/// Requests in one group: bounds the work between two acknowledgements.
+const GROUP_REQUESTS: usize = 4_096;
+/// How often age, log size and a full disk are looked at when nothing arrives.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A request that fits, waiting for its group.
+struct Prepared {
+    sequence: Sequence,
+    changes: Vec<CatalogChange>,
+    rows: Vec<ResolvedRows>,
+    durability: Durability,
+    receipt: Receipt,
+    reply: Reply,
+}
+
+/// The state of the commit owner.
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    wal: Wal,
+    catalog: Arc<Catalog>,
+    memtables: HashMap<TableId, Memtable>,
+    row_id_max: HashMap<TableId, u64>,
+    next_sequence: Sequence,
+    next_memtable: u64,
+    last_sync_ns: u64,
+    last_tick_ns: u64,
+}
+
+/// What recovery hands over.
+pub(super) struct CommitterStart {
+    pub wal: Wal,
+    pub memtables: HashMap<TableId, Memtable>,
+    pub row_id_max: HashMap<TableId, u64>,
+    pub next_sequence: Sequence,
+    pub next_memtable: u64,
+}
+
+impl Committer {
+    pub fn new(shared: Arc<Shared>, start: CommitterStart) -> Committer {
+        let catalog = Arc::clone(&shared.published.load().catalog);
+        Committer {
+            shared,
+            wal: start.wal,
+            catalog,
+            memtables: start.memtables,
+            row_id_max: start.row_id_max,
+            next_sequence: start.next_sequence,
+            next_memtable: start.next_memtable,
+            last_sync_ns: 0,
+            last_tick_ns: 0,
+        }
+    }
+
+    /// One step of the task. A panic inside ends all writing, and says so.
+    pub fn step(&mut self) -> Step {
+        let caught = catch_unwind(AssertUnwindSafe(|| self.try_step()));
+        caught.unwrap_or_else(|_| {
+            self.shared.poison("the commit owner failed; its log is whole up to the last answer");
+            Step::Again
+        })
+    }
+
+    fn try_step(&mut self) -> Step {
+        if self.shared.env.clock.monotonic_ns() - self.last_tick_ns >= TICK.as_nanos() as u64 {
+            self.tick();
+        }
+        let events = if self.memory_is_short() {
+            self.shared.wake_flush();
+            self.shared.queue.take_flush().into_iter().collect()
+        } else {
+            self.shared.queue.take(GROUP_BYTES, GROUP_REQUESTS)
+        };
+        let mut group = Vec::new();
+        for event in events {
+            match event {
+                Event::Flush(filter, reply) => self.flush(&filter, reply),
+                Event::Close(reply) => return self.close(reply),
+                other => group.push(other),
+            }
+        }
+        if group.is_empty() {
+            return if self.shared.queue.len().0 > 0 && !self.memory_is_short() {
+                Step::Again
+            } else {
+                Step::Wait(Some(self.patience()))
+            };
+        }
+        self.commit(group);
+        self.seal_due();
+        Step::Again
+    }
+
+    fn patience(&self) -> Duration {
+        if self.wal.unsynced() { self.shared.options.sync_interval.min(TICK) } else { TICK }
+    }
+
+    /// Past one and a half times their share, memtables must shrink before more is taken. A full disk
+    /// or a poisoned log must answer its requests instead of keeping them.
+    fn memory_is_short(&self) -> bool {
+        let limit = self.shared.options.memtable_bytes / 2 * 3;
+        self.memtable_bytes() > limit
+            && self.shared.reserve.is_held()
+            && self.shared.poisoned().is_none()
+    }
+
+    fn memtable_bytes(&self) -> u64 {
+        let published = self.shared.published.load();
+        published.memtables.values().flatten().map(|view| view.bytes as u64).sum()
+    }
+
+    // ---- one group -------------------------------------------------------------------------
+
+    fn commit(&mut self, events: Vec<Event>) {
+        let (catalog, row_ids, sequence) =
+            (Arc::clone(&self.catalog), self.row_id_max.clone(), self.next_sequence);
+        let mut prepared = Vec::with_capacity(events.len());
+        for event in events {
+            self.prepare(event, &mut prepared);
+        }
+        if prepared.is_empty() {
+            return;
+        }
+        match self.log(&prepared) {
+            Ok(sync) => self.apply_and_publish(prepared, sync),
+            Err(error) => {
+                (self.catalog, self.row_id_max, self.next_sequence) = (catalog, row_ids, sequence);
+                if error.code() == Code::DiskFull {
+                    self.shared.reserve.release();
+                }
+                self.refuse(prepared, &error);
+            }
+        }
+    }
+
+    fn refuse(&self, prepared: Vec<Prepared>, error: &Error) {
+        self.shared.counters.write_errors.fetch_add(prepared.len() as u64, Ordering::Relaxed);
+        for request in prepared {
+            // A caller that has left needs no answer.
+            let _left = request.reply.send(Err(error.duplicate()));
+        }
+    }
+
+    /// Resolves one request into `prepared`, or answers it with what is wrong.
+    fn prepare(&mut self, event: Event, prepared: &mut Vec<Prepared>) {
+        let (outcome, reply) = match event {
+            Event::Write(request, reply) => (self.prepare_write(request, prepared), reply),
+            Event::Execute(command, reply) => (self.prepare_command(&command), reply),
+            Event::Flush(..) | Event::Close(_) => unreachable!("barriers are handled by the step"),
+        };
+        match outcome {
+            Ok((changes, rows, durability)) => {
+                let count = rows.iter().map(|part| part.rows as u64).sum();
+                let changed = !changes.is_empty() || count > 0;
+                let sequence = self.next_sequence;
+                if changed {
+                    self.next_sequence = Sequence(sequence.0 + 1);
+                }
+                let receipt = Receipt { sequence, rows: count, changed };
+                prepared.push(Prepared { sequence, changes, rows, durability, receipt, reply });
+            }
+            Err(error) => {
+                self.shared.counters.write_errors.fetch_add(1, Ordering::Relaxed);
+                let _left = reply.send(Err(error));
+            }
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn prepare_write(
+        &mut self,
+        request: WriteRequest,
+        earlier: &[Prepared],
+    ) -> Result<(Vec<CatalogChange>, Vec<ResolvedRows>, Durability)> {
+        self.shared.check_writable()?;
+        self.shared.reserve.check()?;
+        let now_ns = self.shared.env.clock.wall_ns();
+        let mut catalog = Arc::clone(&self.catalog);
+        let mut changes = Vec::new();
+        let mut rows: Vec<ResolvedRows> = Vec::with_capacity(request.tables.len());
+        let mut highest_ids = Vec::new();
+        for write in &request.tables {
+            let stored = StoredValues { committer: self, earlier, here: &rows };
+            let resolution = resolve(&catalog, &request.database, write, &stored, now_ns)?;
+            catalog = resolution.catalog;
+            changes.extend(resolution.changes);
+            let part = resolution.rows;
+            if let Some(ids) = &part.ids
+                && let Some(highest) = ids.all(part.rows).iter().max()
+            {
+                highest_ids.push((part.table, *highest));
+            }
+            rows.push(part);
+        }
+        // Nothing failed: only now does the state move.
+        self.catalog = catalog;
+        for (table, highest) in highest_ids {
+            let known = self.row_id_max.entry(table).or_default();
+            *known = (*known).max(highest);
+        }
+        rows.retain(|part| part.rows > 0);
+        Ok((changes, rows, request.durability))
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn prepare_command(
+        &mut self,
+        command: &Command,
+    ) -> Result<(Vec<CatalogChange>, Vec<ResolvedRows>, Durability)> {
+        self.shared.check_writable()?;
+        if matches!(command, Command::CreateDatabase { .. } | Command::CreateTable { .. }) {
+            self.shared.reserve.check()?;
+        }
+        let changes = changes(&self.catalog, command, self.shared.env.clock.wall_ns())?;
+        self.catalog = apply_all(&self.catalog, &changes)?;
+        Ok((changes, Vec::new(), Durability::Fsync))
+    }
+
+    /// Writes the group; says whether it must be synced before it is answered.
+    fn log(&mut self, prepared: &[Prepared]) -> Result<bool> {
+        let mut group = Group::new();
+        let mut sync = false;
+        for request in prepared.iter().filter(|request| request.receipt.changed) {
+            let logged = request.durability != Durability::Off;
+            sync |= request.durability == Durability::Fsync || !request.changes.is_empty();
+            let changes = request.changes.iter().cloned().map(Section::Change);
+            let rows = request.rows.iter().filter(|_| logged).cloned().map(Section::Rows);
+            let sections: Vec<Section> = changes.chain(rows).collect();
+            if sections.is_empty() {
+                continue;
+            }
+            let record = Record { sequence: request.sequence, sections };
+            group.push(request.sequence, &record.encode()?, !request.changes.is_empty());
+        }
+        if group.records == 0 {
+            return Ok(false);
+        }
+        let bytes = group.len() as u64;
+        self.wal.write(&group)?;
+        let counters = &self.shared.counters;
+        counters.groups_written.fetch_add(1, Ordering::Relaxed);
+        counters.records_written.fetch_add(u64::from(group.records), Ordering::Relaxed);
+        counters.wal_bytes_written.fetch_add(bytes, Ordering::Relaxed);
+        self.note_log_files();
+        Ok(sync)
+    }
+
+    fn note_log_files(&mut self) {
+        let finished = self.wal.take_finished();
+        self.shared.counters.wal_current_bytes.store(self.wal.current_bytes(), Ordering::Relaxed);
+        if !finished.is_empty() {
+            self.shared.wal_files.lock().extend(finished);
+            self.shared.wake_flush();
+        }
+    }
+
+    fn apply_and_publish(&mut self, mut prepared: Vec<Prepared>, sync: bool) {
+        let mut synced = Ok(());
+        let mut applied = Ok(Vec::new());
+        if sync {
+            let shared = Arc::clone(&self.shared);
+            let mut syncer = Some(self.wal.syncer());
+            let mut sync = || {
+                let started = shared.env.clock.monotonic_ns();
+                synced = syncer.take().map_or(Ok(()), |syncer| syncer());
+                shared.counters.synced(shared.env.clock.monotonic_ns().saturating_sub(started));
+            };
+            let mut apply = || applied = self.apply(&mut prepared);
+            shared.env.tasks.join(&mut sync, &mut apply);
+        } else {
+            applied = self.apply(&mut prepared);
+        }
+        let outcome = synced.map_err(|e| Error::io("sync the log", e)).and(applied);
+        match outcome {
+            Ok(touched) => {
+                if sync {
+                    self.wal.synced();
+                    self.last_sync_ns = self.shared.env.clock.monotonic_ns();
+                }
+                self.publish(&prepared, &touched);
+                self.acknowledge(prepared);
+            }
+            Err(error) => {
+                self.shared.poison(&format!("{error}"));
+                let refused = self.shared.check_writable().err().unwrap_or(error);
+                self.refuse(prepared, &refused);
+            }
+        }
+    }
+
+    /// Puts rows into memtables and drops those of dropped tables; gives the touched tables.
+    fn apply(&mut self, prepared: &mut [Prepared]) -> Result<Vec<TableId>> {
+        let mut by_table: HashMap<TableId, Vec<(Sequence, ResolvedRows)>> = HashMap::new();
+        for request in prepared {
+            for part in request.rows.drain(..) {
+                by_table.entry(part.table).or_default().push((request.sequence, part));
+            }
+        }
+        let mut touched: Vec<TableId> = Vec::with_capacity(by_table.len());
+        for (table, group) in by_table {
+            if self.catalog.table_by_id(table).is_none() {
+                continue; // dropped later in the same group
+            }
+            self.memtable(table).append(group)?;
+            touched.push(table);
+        }
+        touched.sort_unstable();
+        let catalog = &self.catalog;
+        self.memtables.retain(|table, _| catalog.table_by_id(*table).is_some());
+        self.row_id_max.retain(|table, _| catalog.table_by_id(*table).is_some());
+        Ok(touched)
+    }
+
+    fn memtable(&mut self, table: TableId) -> &mut Memtable {
+        let now_ns = self.shared.env.clock.monotonic_ns();
+        let next = &mut self.next_memtable;
+        self.memtables.entry(table).or_insert_with(|| {
+            *next += 1;
+            Memtable::new(table, *next, now_ns)
+        })
+    }
+
+    fn publish(&self, prepared: &[Prepared], touched: &[TableId]) {
+        let changes: Vec<(Sequence, CatalogChange)> = prepared
+            .iter()
+            .flat_map(|request| request.changes.iter().map(|c| (request.sequence, c.clone())))
+            .collect();
+        let changed = !changes.is_empty();
+        // Listed before they are published: an edit of everything visible must find them.
+        self.shared.pending_changes.lock().extend(changes);
+        let visible = Sequence(self.next_sequence.0 - 1);
+        self.shared.publish(|before| {
+            let mut memtables = (*before.memtables).clone();
+            for table in touched {
+                if let Some(memtable) = self.memtables.get(table) {
+                    let views = memtables.entry(*table).or_default();
+                    views.retain(|view| view.sealed);
+                    views.push(Arc::new(memtable.view(false)));
+                }
+            }
+            memtables.retain(|table, _| self.catalog.table_by_id(*table).is_some());
+            let next = Published {
+                catalog: Arc::clone(&self.catalog),
+                version: Arc::clone(&before.version),
+                memtables: Arc::new(memtables),
+                visible,
+            };
+            (next, ())
+        });
+        if changed {
+            self.shared.wake_flush();
+        }
+    }
+
+    fn acknowledge(&self, prepared: Vec<Prepared>) {
+        let rows = prepared.iter().map(|request| request.receipt.rows).sum();
+        self.shared.counters.rows_written.fetch_add(rows, Ordering::Relaxed);
+        for request in prepared {
+            let _left = request.reply.send(Ok(request.receipt));
+        }
+    }
+
+    // ---- sealing ---------------------------------------------------------------------------
+
+    /// Seals what the policy says, and lets the flush task know.
+    fn seal_due(&mut self) {
+        let now_ns = self.shared.env.clock.monotonic_ns();
+        let mut open: Vec<OpenFigures> = self
+            .memtables
+            .iter()
+            .map(|(table, memtable)| OpenFigures {
+                table: *table,
+                bytes: memtable.size_bytes() as u64,
+                age_ns: now_ns.saturating_sub(memtable.opened_ns()),
+                first: memtable.first(),
+            })
+            .collect();
+        open.sort_by_key(|memtable| memtable.table);
+        let published = self.shared.published.load();
+        let sealed_bytes = published
+            .memtables
+            .values()
+            .flatten()
+            .filter(|view| view.sealed)
+            .map(|view| view.bytes as u64)
+            .sum();
+        let pressure = Pressure { sealed_bytes, release_through: release_through(&self.shared) };
+        self.seal(&plan(&open, pressure, &self.shared.options));
+    }
+
+    /// Seals memtables: they take no more rows and wait for their flush. Gives their numbers.
+    fn seal(&mut self, tables: &[TableId]) -> Vec<Arc<MemtableView>> {
+        let sealed: Vec<Arc<MemtableView>> = tables
+            .iter()
+            .filter_map(|table| self.memtables.remove(table))
+            .filter(|memtable| memtable.rows() > 0)
+            .map(|memtable| Arc::new(memtable.view(true)))
+            .collect();
+        if sealed.is_empty() {
+            return sealed;
+        }
+        self.shared.publish(|before| {
+            let mut memtables = (*before.memtables).clone();
+            for view in &sealed {
+                let views = memtables.entry(view.table).or_default();
+                views.retain(|other| other.number != view.number);
+                views.push(Arc::clone(view));
+            }
+            (Published { memtables: Arc::new(memtables), ..before.clone() }, ())
+        });
+        self.shared.wake_flush();
+        sealed
+    }
+
+    fn flush(&mut self, filter: &FlushFilter, reply: Reply) {
+        if let Err(error) = self.shared.check_writable() {
+            let _left = reply.send(Err(error));
+            return;
+        }
+        let tables: Vec<TableId> = match self.filtered(filter) {
+            Ok(tables) => tables,
+            Err(error) => {
+                let _left = reply.send(Err(error));
+                return;
+            }
+        };
+        self.seal(&tables);
+        let published = self.shared.published.load();
+        let waiting: Vec<&Arc<MemtableView>> = tables
+            .iter()
+            .filter_map(|table| published.memtables.get(table))
+            .flatten()
+            .filter(|view| view.sealed)
+            .collect();
+        let receipt = Receipt {
+            sequence: published.visible,
+            rows: waiting.iter().map(|view| view.rows as u64).sum(),
+            changed: !waiting.is_empty(),
+        };
+        let memtables = waiting.iter().map(|view| view.number).collect();
+        self.shared.flush_waiters.lock().push(FlushWaiter { memtables, receipt, reply });
+        self.shared.wake_flush();
+    }
+
+    fn filtered(&self, filter: &FlushFilter) -> Result<Vec<TableId>> {
+        let of = |database: &Name| -> Result<Vec<TableId>> {
+            match &filter.table {
+                Some(table) => Ok(vec![self.catalog.table(database, table)?.id]),
+                None => Ok(self.catalog.database(database)?.tables.values().copied().collect()),
+            }
+        };
+        match (&filter.database, &filter.table) {
+            (Some(database), _) => of(database),
+            (None, Some(_)) => of(&Name::literal(crate::catalog::DEFAULT_DATABASE)),
+            (None, None) => {
+                let mut all: Vec<TableId> = self.catalog.tables().map(|table| table.id).collect();
+                all.sort_unstable();
+                Ok(all)
+            }
+        }
+    }
+
+    // ---- time ------------------------------------------------------------------------------
+
+    fn tick(&mut self) {
+        let now_ns = self.shared.env.clock.monotonic_ns();
+        self.last_tick_ns = now_ns;
+        if !self.shared.reserve.is_held() && self.shared.reserve.try_hold() {
+            tracing::info!("the disk has space again: writes go on");
+            self.shared.wake_flush();
+        }
+        let interval = self.shared.options.sync_interval.as_nanos() as u64;
+        if self.wal.unsynced() && now_ns.saturating_sub(self.last_sync_ns) >= interval {
+            self.sync_now();
+        }
+        self.seal_due();
+    }
+
+    fn sync_now(&mut self) {
+        match self.wal.syncer()() {
+            Ok(()) => {
+                self.wal.synced();
+                self.last_sync_ns = self.shared.env.clock.monotonic_ns();
+            }
+            Err(error) => self.shared.poison(&format!("sync the log: {error}")),
+        }
+    }
+
+    /// Seals everything and hands the rest to the flush task; the log stays as a second net until
+    /// the segments are committed.
+    fn close(&mut self, reply: Reply) -> Step {
+        if self.wal.unsynced() {
+            self.sync_now();
+        }
+        if self.shared.poisoned().is_none() {
+            let all: Vec<TableId> = self.memtables.keys().copied().collect();
+            self.seal(&all);
+            self.wal.rotate();
+            self.note_log_files();
+        }
+        let published = self.shared.published.load();
+        let memtables: Vec<u64> =
+            published.memtables.values().flatten().map(|view| view.number).collect();
+        let receipt = Receipt { sequence: published.visible, rows: 0, changed: true };
+        match self.shared.check_writable() {
+            Ok(()) => {
+                self.shared.flush_waiters.lock().push(FlushWaiter { memtables, receipt, reply });
+            }
+            Err(error) => {
+                let _left = reply.send(Err(error));
+            }
+        }
+        self.shared.begin_close();
+        Step::Done
+    }
+}
+
+/// What the resolver asks: segments, memtables, and requests of the same group.
+struct StoredValues<'a> {
+    committer: &'a Committer,
+    earlier: &'a [Prepared],
+    here: &'a [ResolvedRows],
+}
+
+impl Stored for StoredValues<'_> {
+    fn exact_as_float(&self, table: TableId, column: ColumnId) -> bool {
+        let published = self.committer.shared.published.load();
+        let segments = published.version.table(table).iter().all(|segment| {
+            segment
+                .meta
+                .int_bounds
+                .iter()
+                .all(|bounds| bounds.column != column || exact_u64(bounds.magnitude_max))
+        });
+        let chunks = published
+            .memtables
+            .get(&table)
+            .into_iter()
+            .flatten()
+            .all(|view| view.chunks.iter().filter_map(|chunk| chunk.column(column)).all(exact));
+        let group = self.earlier.iter().flat_map(|request| &request.rows).chain(self.here);
+        segments
+            && chunks
+            && group.filter(|rows| rows.table == table).all(|rows| {
+                rows.fields.iter().filter(|(id, ..)| *id == column).all(|(_, _, v)| exact(v))
+            })
+    }
+
+    fn row_id_max(&self, table: TableId) -> u64 {
+        let known = self.committer.row_id_max.get(&table).copied().unwrap_or(0);
+        let here = self
+            .here
+            .iter()
+            .filter(|rows| rows.table == table)
+            .filter_map(|rows| rows.ids.as_ref()?.all(rows.rows).iter().max().copied());
+        here.max().unwrap_or(0).max(known)
+    }
+}
+
+/// Whether every integer is exact as a float; other types are.
+fn exact(values: &arrow::array::ArrayRef) -> bool {
+    if let Some(ints) = values.as_primitive_opt::<Int64Type>() {
+        return ints.iter().flatten().all(exact_i64);
+    }
+    values.as_primitive_opt::<UInt64Type>().is_none_or(|ints| ints.iter().flatten().all(exact_u64))
+}

@@ -1,0 +1,130 @@
+//! The handle of an open data directory. It wires the parts and holds no logic of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pulsora_env::Env;
+use pulsora_model::{Code, Error, Result};
+
+use super::commit::Committer;
+use super::options::Options;
+use super::queue::Event;
+use super::recover::recover;
+use super::request::{Command, FlushFilter, Pending, Room, WriteRequest};
+use super::shared::{ROOM_UNIT, Shared};
+use super::stats::EngineStats;
+use crate::catalog::Catalog;
+use crate::flush::run::Flusher;
+use crate::read::Snapshot;
+
+/// An open data directory. Cloning shares it.
+#[derive(Clone)]
+pub struct Engine {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Opens a data directory, makes it if absent, and recovers everything that was acknowledged.
+    /// Blocks until that is done.
+    ///
+    /// # Errors
+    /// `locked` when another process has it open; `corrupt` when stored bytes are damaged; I/O.
+    pub fn open(env: Env, options: Options) -> Result<Engine> {
+        let recovered = recover(&env, options)?;
+        let shared = Arc::new(recovered.shared);
+        let mut flusher = Flusher::new(Arc::clone(&shared), recovered.manifest);
+        let mut committer = Committer::new(Arc::clone(&shared), recovered.start);
+        // Every task of the engine starts here.
+        let flush = env.tasks.spawn("flush", Box::new(move || flusher.step()));
+        let commit = env.tasks.spawn("commit", Box::new(move || committer.step()));
+        let set = shared.flush_task.set(flush).is_ok() && shared.commit_task.set(commit).is_ok();
+        debug_assert!(set, "the tasks are started once");
+        // A wake between spawn and set would be lost.
+        shared.wake_commit();
+        shared.wake_flush();
+        Ok(Engine { shared })
+    }
+
+    /// Sends rows on their way. The answer comes when they are as durable as asked, and visible; their
+    /// fate does not depend on whether the answer is awaited.
+    pub fn write(&self, request: WriteRequest) -> Pending {
+        self.send(|reply| Event::Write(request, reply))
+    }
+
+    /// Sends a change of the catalog on its way; durable and visible when answered.
+    pub fn execute(&self, command: Command) -> Pending {
+        self.send(|reply| Event::Execute(command, reply))
+    }
+
+    /// Seals memtables and writes them out; answered when their segments are committed.
+    pub fn flush(&self, filter: FlushFilter) -> Pending {
+        self.send(|reply| Event::Flush(filter, reply))
+    }
+
+    /// Ends the engine: everything accepted so far is flushed; later requests are answered `closed`.
+    /// The answer comes when the segments are committed.
+    pub fn begin_close(&self) -> Pending {
+        let pending = self.send(Event::Close);
+        self.shared.queue.close();
+        pending
+    }
+
+    /// [`Engine::begin_close`], waited for: all tasks have ended and the directory is unlocked.
+    ///
+    /// # Errors
+    /// What the last flush failed with; the rows are in the log then.
+    pub fn close(&self) -> Result<()> {
+        let outcome = self.begin_close().wait();
+        for task in [&self.shared.commit_task, &self.shared.flush_task] {
+            if let Some(task) = task.get() {
+                task.wait_finished();
+            }
+        }
+        self.shared.lock.lock().take();
+        match outcome {
+            Err(error) if error.code() != Code::Closed => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn send(&self, make: impl FnOnce(super::queue::Reply) -> Event) -> Pending {
+        let pending = self.shared.queue.push(make);
+        self.shared.wake_commit();
+        pending
+    }
+
+    /// Waits for room in the bounded queue; give it back (drop it) when the request is answered.
+    /// Callers bound the wait.
+    ///
+    /// # Errors
+    /// `closed` when the engine has ended.
+    pub fn room(&self, bytes: u64) -> impl Future<Output = Result<Room>> + Send + use<> {
+        let room = Arc::clone(&self.shared.room);
+        let all = (self.shared.options.queue_bytes / ROOM_UNIT).clamp(1, u64::from(u32::MAX));
+        let permits = bytes.div_ceil(ROOM_UNIT).clamp(1, all) as u32;
+        async move {
+            let permit = room.acquire_many_owned(permits).await;
+            permit.map(Room).map_err(|_| Error::new(Code::Closed, "the server is shutting down"))
+        }
+    }
+
+    /// This moment, for queries: everything acknowledged so far is in it.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { published: self.shared.published.load_full() }
+    }
+
+    /// Names and schemas at this moment.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.shared.published.load().catalog)
+    }
+
+    /// Figures at this moment.
+    pub fn stats(&self) -> EngineStats {
+        EngineStats::collect(&self.shared)
+    }
+
+    /// Whether [`Engine::begin_close`] has been called and handled.
+    pub fn is_closing(&self) -> bool {
+        self.shared.closing.load(Ordering::Acquire)
+    }
+}

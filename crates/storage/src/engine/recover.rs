@@ -1,0 +1,222 @@
+//! Manifest and log → the first published state.
+//!
+//! Order: lock, manifest, orphans, log, then one edit that raises the epoch. A record is applied only
+//! where the manifest does not cover it yet: rows by the flushed sequence of their table, catalog
+//! changes by the manifest's catalog sequence.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pulsora_env::{Env, LocalStore, Store};
+use pulsora_model::{Code, Error, Result, Sequence, TableId};
+
+use super::commit::CommitterStart;
+use super::options::Options;
+use super::shared::Shared;
+use crate::catalog::{Catalog, CatalogChange, ResolvedRows};
+use crate::manifest::{Edit, ManifestLog, ManifestState, Version};
+use crate::memtable::Memtable;
+use crate::read::Published;
+use crate::wal::{Record, Section, Wal, replay};
+
+const LOCK: &str = "LOCK";
+const WAL_DIR: &str = "wal";
+/// Rows gathered per table before they become a chunk: small records must not make small chunks.
+const CHUNK_ROWS: usize = 8_192;
+
+/// An engine that is ready to start its tasks.
+pub(super) struct Recovered {
+    pub shared: Shared,
+    pub manifest: ManifestLog,
+    pub start: CommitterStart,
+}
+
+/// Opens the directory of `options`.
+///
+/// # Errors
+/// `locked`, `corrupt`, I/O.
+pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
+    let dir = options.data_dir.clone();
+    env.files
+        .create_dir_all(&dir)
+        .map_err(|e| Error::io(format!("create the data directory {}", dir.display()), e))?;
+    let lock = take_lock(env, &dir)?;
+    let store: Arc<dyn Store> = Arc::new(LocalStore::new(dir.clone(), env));
+    let manifest_dir = dir.join("manifest");
+    if env.files.exists(&manifest_dir) {
+        // After a kill a name may be visible and not yet durable.
+        env.files.sync_dir(&manifest_dir).map_err(|e| Error::io("sync the manifest", e))?;
+    }
+    let mut manifest = ManifestLog::open(Arc::clone(&store))?;
+    remove_orphans(&*store, manifest.state())?;
+    let mut replayed = Replayed::new(env, manifest.state());
+    let wal_dir = dir.join(WAL_DIR);
+    let log = replay(env, &wal_dir, options.recover, |record| replayed.record(record))?;
+    replayed.append_rest()?;
+    let last = replayed.last.max(manifest.state().last).max(log.last);
+    let epoch = manifest.state().epoch + 1;
+    manifest.commit(&Edit { epoch: Some(epoch), last, ..Edit::default() })?;
+    let version = Version::of_state(manifest.state(), manifest.number(), &store);
+    let published = Published {
+        catalog: Arc::clone(&replayed.catalog),
+        version: Arc::new(version),
+        memtables: Arc::new(
+            replayed
+                .memtables
+                .iter()
+                .map(|(table, memtable)| (*table, vec![Arc::new(memtable.view(false))]))
+                .collect(),
+        ),
+        visible: last,
+    };
+    let wal = Wal::new(env.clone(), wal_dir, options.wal_file_bytes, log.next_file, log.next_group);
+    let shared = Shared::new(env.clone(), options, store, published, lock);
+    shared.counters.skipped_groups.store(log.skipped_groups, Ordering::Relaxed);
+    shared.counters.torn_groups.store(log.torn_groups, Ordering::Relaxed);
+    *shared.wal_files.lock() = log.files;
+    *shared.pending_changes.lock() = replayed.changes;
+    let start = CommitterStart {
+        wal,
+        next_memtable: replayed.next_memtable,
+        memtables: replayed.memtables,
+        row_id_max: replayed.row_id_max,
+        next_sequence: Sequence(last.0 + 1),
+    };
+    Ok(Recovered { shared, manifest, start })
+}
+
+fn take_lock(env: &Env, dir: &std::path::Path) -> Result<Box<dyn Send + Sync>> {
+    let path: PathBuf = dir.join(LOCK);
+    env.files.lock(&path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::WouldBlock {
+            return Error::new(
+                Code::Locked,
+                format!("the data directory {} is in use by another process", dir.display()),
+            )
+            .hint("stop the other server, or use another --data-dir");
+        }
+        Error::io(format!("lock {}", path.display()), error)
+    })
+}
+
+/// Removes objects that no edit names: what a crash left between writing a segment and its edit.
+fn remove_orphans(store: &dyn Store, state: &ManifestState) -> Result<()> {
+    let known: HashSet<&str> = state
+        .segments
+        .iter()
+        .flat_map(|meta| {
+            let ids = meta.ids.iter().map(|ids| ids.object.as_str());
+            std::iter::once(meta.object.as_str()).chain(ids)
+        })
+        .collect();
+    let context = |e| Error::io("remove objects that nothing names", e);
+    for prefix in ["cold/", "hot/", "manifest/"] {
+        for (name, _) in store.list(prefix).map_err(context)? {
+            let temporary = name.ends_with(pulsora_env::store::TEMPORARY_SUFFIX);
+            if temporary || (prefix != "manifest/" && !known.contains(name.as_str())) {
+                tracing::info!(name, "an object that nothing names is removed");
+                store.delete(&name).map_err(context)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The state that replay builds.
+struct Replayed {
+    catalog: Arc<Catalog>,
+    catalog_through: Sequence,
+    flushed: HashMap<TableId, Sequence>,
+    row_id_max: HashMap<TableId, u64>,
+    memtables: HashMap<TableId, Memtable>,
+    waiting: HashMap<TableId, Vec<(Sequence, ResolvedRows)>>,
+    waiting_rows: HashMap<TableId, usize>,
+    changes: Vec<(Sequence, CatalogChange)>,
+    next_memtable: u64,
+    now_ns: u64,
+    last: Sequence,
+}
+
+impl Replayed {
+    fn new(env: &Env, state: &ManifestState) -> Replayed {
+        Replayed {
+            catalog: Arc::new(state.catalog.clone()),
+            catalog_through: state.catalog_through,
+            flushed: state.flushed.iter().map(|(table, seq)| (*table, *seq)).collect(),
+            row_id_max: state.row_ids.iter().map(|(table, id)| (*table, *id)).collect(),
+            memtables: HashMap::new(),
+            waiting: HashMap::new(),
+            waiting_rows: HashMap::new(),
+            changes: Vec::new(),
+            next_memtable: 0,
+            now_ns: env.clock.monotonic_ns(),
+            last: Sequence(0),
+        }
+    }
+
+    fn record(&mut self, record: Record) -> Result<()> {
+        self.last = self.last.max(record.sequence);
+        for section in record.sections {
+            match section {
+                Section::Change(change) => self.change(record.sequence, change)?,
+                Section::Rows(rows) => self.rows(record.sequence, rows)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, sequence: Sequence, change: CatalogChange) -> Result<()> {
+        if sequence <= self.catalog_through {
+            return Ok(());
+        }
+        self.catalog = Arc::new(self.catalog.apply(&change)?);
+        if matches!(change, CatalogChange::DropTable { .. } | CatalogChange::DropDatabase { .. }) {
+            let catalog = &self.catalog;
+            self.memtables.retain(|table, _| catalog.table_by_id(*table).is_some());
+            self.waiting.retain(|table, _| catalog.table_by_id(*table).is_some());
+            self.waiting_rows.retain(|table, _| catalog.table_by_id(*table).is_some());
+            self.row_id_max.retain(|table, _| catalog.table_by_id(*table).is_some());
+        }
+        self.changes.push((sequence, change));
+        Ok(())
+    }
+
+    fn rows(&mut self, sequence: Sequence, rows: ResolvedRows) -> Result<()> {
+        let table = rows.table;
+        let covered = self.flushed.get(&table).is_some_and(|flushed| sequence <= *flushed);
+        // A table that is gone from the catalog was dropped further on.
+        if covered || self.catalog.table_by_id(table).is_none() {
+            return Ok(());
+        }
+        if let Some(highest) =
+            rows.ids.as_ref().and_then(|ids| ids.all(rows.rows).iter().max().copied())
+        {
+            let known = self.row_id_max.entry(table).or_default();
+            *known = (*known).max(highest);
+        }
+        let count = self.waiting_rows.entry(table).or_default();
+        *count += rows.rows;
+        let full = *count >= CHUNK_ROWS;
+        self.waiting.entry(table).or_default().push((sequence, rows));
+        if full { self.append(table) } else { Ok(()) }
+    }
+
+    fn append(&mut self, table: TableId) -> Result<()> {
+        self.waiting_rows.remove(&table);
+        let Some(group) = self.waiting.remove(&table) else { return Ok(()) };
+        let (next, now_ns) = (&mut self.next_memtable, self.now_ns);
+        let memtable = self.memtables.entry(table).or_insert_with(|| {
+            *next += 1;
+            Memtable::new(table, *next, now_ns)
+        });
+        memtable.append(group)
+    }
+
+    fn append_rest(&mut self) -> Result<()> {
+        let mut tables: Vec<TableId> = self.waiting.keys().copied().collect();
+        tables.sort_unstable();
+        tables.into_iter().try_for_each(|table| self.append(table))
+    }
+}

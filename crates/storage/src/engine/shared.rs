@@ -1,0 +1,170 @@
+//! What the handle, the commit owner and the flush task share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use pulsora_env::{Env, Store, TaskHandle};
+use pulsora_model::{Code, Error, ErrorKind, Result, Sequence};
+use tokio::sync::Semaphore;
+
+use super::counters::Counters;
+use super::options::Options;
+use super::queue::{Queue, Reply};
+use super::request::Receipt;
+use super::reserve::Reserve;
+use crate::catalog::CatalogChange;
+use crate::read::Published;
+use crate::wal::WalFile;
+
+/// One permit of the queue's room is this many bytes.
+pub(super) const ROOM_UNIT: u64 = 1 << 10;
+
+/// A flush request that waits for its memtables.
+pub(super) struct FlushWaiter {
+    /// Numbers of the memtables it waits for.
+    pub memtables: Vec<u64>,
+    pub receipt: Receipt,
+    pub reply: Reply,
+}
+
+/// Everything behind [`super::Engine`].
+pub(crate) struct Shared {
+    pub env: Env,
+    pub options: Options,
+    pub store: Arc<dyn Store>,
+    pub published: ArcSwap<Published>,
+    /// Serialises read-modify-write of `published`.
+    publishing: Mutex<()>,
+    pub(super) queue: Queue,
+    pub(super) room: Arc<Semaphore>,
+    pub counters: Counters,
+    /// Ended log files that still exist, oldest first.
+    pub wal_files: Mutex<Vec<WalFile>>,
+    /// Catalog changes that no edit carries yet, by sequence.
+    pub pending_changes: Mutex<Vec<(Sequence, CatalogChange)>>,
+    pub(super) flush_waiters: Mutex<Vec<FlushWaiter>>,
+    pub closing: AtomicBool,
+    poisoned: Mutex<Option<String>>,
+    pub(super) reserve: Reserve,
+    pub(super) commit_task: OnceLock<TaskHandle>,
+    pub(super) flush_task: OnceLock<TaskHandle>,
+    /// Held while the engine lives.
+    pub(super) lock: Mutex<Option<Box<dyn Send + Sync>>>,
+}
+
+impl Shared {
+    pub fn new(
+        env: Env,
+        options: Options,
+        store: Arc<dyn Store>,
+        published: Published,
+        lock: Box<dyn Send + Sync>,
+    ) -> Shared {
+        let permits = usize::try_from(options.queue_bytes / ROOM_UNIT).unwrap_or(usize::MAX);
+        let room = Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)));
+        let reserve = Reserve::new(&env, &options);
+        Shared {
+            env,
+            options,
+            store,
+            published: ArcSwap::from_pointee(published),
+            publishing: Mutex::new(()),
+            queue: Queue::default(),
+            room,
+            counters: Counters::default(),
+            wal_files: Mutex::new(Vec::new()),
+            pending_changes: Mutex::new(Vec::new()),
+            flush_waiters: Mutex::new(Vec::new()),
+            closing: AtomicBool::new(false),
+            poisoned: Mutex::new(None),
+            reserve,
+            commit_task: OnceLock::new(),
+            flush_task: OnceLock::new(),
+            lock: Mutex::new(Some(lock)),
+        }
+    }
+
+    /// Replaces the published state by what `next` makes of it.
+    pub fn publish<T>(&self, next: impl FnOnce(&Published) -> (Published, T)) -> T {
+        let _one_at_a_time = self.publishing.lock();
+        let before = self.published.load_full();
+        let (after, out) = next(&before);
+        self.published.store(Arc::new(after));
+        out
+    }
+
+    /// Refuses all writes until a restart: what is on disk is no longer known.
+    pub fn poison(&self, why: &str) {
+        let mut poisoned = self.poisoned.lock();
+        if poisoned.is_none() {
+            tracing::error!(why, "writes are refused until a restart");
+            *poisoned = Some(why.to_owned());
+        }
+    }
+
+    /// Why writes are refused, if they are.
+    pub fn poisoned(&self) -> Option<String> {
+        self.poisoned.lock().clone()
+    }
+
+    /// # Errors
+    /// `writes_refused` when the log or the manifest has failed.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        match self.poisoned() {
+            None => Ok(()),
+            Some(why) => Err(Error::new(Code::WritesRefused, format!("writes are refused: {why}"))
+                .hint("look at the disk, then restart the server; every acknowledged row is in the log")),
+        }
+    }
+
+    /// Reacts to a failed flush: a full disk frees the reserve.
+    pub fn flush_failed(&self, error: &Error) {
+        if error.code() == Code::DiskFull {
+            self.reserve.release();
+        } else if error.kind() == ErrorKind::Internal && error.code() == Code::Internal {
+            tracing::error!(%error, "a flush broke an invariant of the engine");
+        }
+    }
+
+    /// Answers flush requests: those whose memtables are gone, or all of them with an error.
+    pub fn answer_flushes(&self, error: Option<&Error>) {
+        let published = self.published.load();
+        let present = |number: &u64| {
+            published.memtables.values().flatten().any(|view| view.number == *number)
+        };
+        let answered: Vec<FlushWaiter> = self
+            .flush_waiters
+            .lock()
+            .extract_if(.., |waiter| error.is_some() || !waiter.memtables.iter().any(present))
+            .collect();
+        for waiter in answered {
+            let answer = error.map_or(Ok(waiter.receipt), |error| Err(error.duplicate()));
+            // A caller that has left needs no answer.
+            let _left = waiter.reply.send(answer);
+        }
+    }
+
+    /// Whether a catalog change that no edit carries is what keeps an ended log file.
+    pub fn log_pinned_by_changes(&self, catalog_through: Sequence) -> bool {
+        self.wal_files.lock().first().is_some_and(|file| file.last_change > catalog_through)
+    }
+
+    pub fn wake_commit(&self) {
+        if let Some(task) = self.commit_task.get() {
+            task.wake();
+        }
+    }
+
+    pub(super) fn wake_flush(&self) {
+        if let Some(task) = self.flush_task.get() {
+            task.wake();
+        }
+    }
+
+    pub(super) fn begin_close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.wake_flush();
+    }
+}

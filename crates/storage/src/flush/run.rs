@@ -1,0 +1,394 @@
+//! The flush task: sealed memtables → segments → one manifest edit → published.
+//!
+//! Invariants: memtables of one table are flushed in seal order, one edit at a time; what an edit
+//! names is durable before the edit; a memtable leaves memory only in the same publication that shows
+//! its segments; a log file is removed only when no row and no catalog change in it is needed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::TimestampNanosecondType;
+use pulsora_env::Step;
+use pulsora_model::partition::Window;
+use pulsora_model::{Code, Error, Name, Result, SegmentId, Sequence, TableId, TableSchema};
+use roaring::RoaringBitmap;
+
+use super::partition::{Density, Windows};
+use crate::catalog::CatalogChange;
+use crate::engine::Shared;
+use crate::manifest::{Bitmap, Edit, ManifestLog};
+use crate::memtable::MemtableView;
+use crate::read::{Published, flush_stream, replaced_rows};
+use crate::segment::{Segment, SegmentDraft, SegmentMeta, SegmentWriter};
+
+/// How long a failed flush waits: long enough not to spin, short enough to notice space that returned.
+const RETRY: Duration = Duration::from_secs(1);
+/// Memtables of one edit: bounds what is written again after a crash.
+const TABLES_PER_EDIT: usize = 64;
+
+/// The state of the flush task.
+pub(crate) struct Flusher {
+    shared: Arc<Shared>,
+    manifest: ManifestLog,
+    epoch: u32,
+    next_segment: u32,
+}
+
+/// What one memtable became.
+#[derive(Default)]
+struct Flushed {
+    added: Vec<Arc<SegmentMeta>>,
+    bitmaps: Vec<Bitmap>,
+    row_id_max: Option<u64>,
+    rows: u64,
+}
+
+impl Flusher {
+    pub fn new(shared: Arc<Shared>, manifest: ManifestLog) -> Flusher {
+        let epoch = manifest.state().epoch;
+        Flusher { shared, manifest, epoch, next_segment: 1 }
+    }
+
+    /// One step of the task.
+    pub fn step(&mut self) -> Step {
+        let closing = self.shared.closing.load(Ordering::Acquire);
+        let wanted = self.plan();
+        if wanted.is_empty() && !self.edit_due(closing) {
+            self.shared.answer_flushes(None);
+            self.remove_log_files();
+            return if closing { Step::Done } else { Step::Wait(None) };
+        }
+        match self.run(&wanted) {
+            Ok(()) => Step::Again,
+            Err(error) => {
+                self.shared.counters.flush_errors.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, "flush failed; its rows stay in memory and in the log");
+                self.shared.flush_failed(&error);
+                self.shared.answer_flushes(Some(&error));
+                if closing { Step::Done } else { Step::Wait(Some(RETRY)) }
+            }
+        }
+    }
+
+    /// The oldest sealed memtable of each table.
+    fn plan(&self) -> Vec<Arc<MemtableView>> {
+        let published = self.shared.published.load();
+        let mut wanted: Vec<Arc<MemtableView>> = published
+            .memtables
+            .values()
+            .filter_map(|views| views.first().filter(|view| view.sealed).cloned())
+            .collect();
+        wanted.sort_by_key(|view| view.number);
+        wanted.truncate(TABLES_PER_EDIT);
+        wanted
+    }
+
+    /// Whether catalog changes alone are worth an edit: dropped segments wait for it, a log file is
+    /// pinned by nothing else, or the engine closes.
+    fn edit_due(&self, closing: bool) -> bool {
+        let changes = self.shared.pending_changes.lock();
+        if changes.is_empty() {
+            return false;
+        }
+        let drops = changes.iter().any(|(_, change)| {
+            matches!(change, CatalogChange::DropTable { .. } | CatalogChange::DropDatabase { .. })
+        });
+        drops || closing || self.shared.log_pinned_by_changes(self.manifest.state().catalog_through)
+    }
+
+    fn run(&mut self, wanted: &[Arc<MemtableView>]) -> Result<()> {
+        let started = self.shared.env.clock.monotonic_ns();
+        let before = self.shared.published.load_full();
+        let mut edit = Edit { last: before.visible, ..Edit::default() };
+        let mut rows = 0;
+        for view in wanted {
+            let Some(schema) = before.catalog.table_by_id(view.table) else {
+                continue; // dropped in between; its rows go with it
+            };
+            let flushed = self
+                .flush_one(view, &schema, &before)
+                .map_err(|e| e.context(format!("flush of table {:?}", &*schema.name)));
+            let flushed = match flushed {
+                Ok(flushed) => flushed,
+                Err(error) => {
+                    self.discard(&edit.added);
+                    return Err(error);
+                }
+            };
+            edit.added.extend(flushed.added);
+            edit.bitmaps.extend(flushed.bitmaps);
+            edit.flushed.push((view.table, view.last));
+            edit.row_ids.extend(flushed.row_id_max.map(|id| (view.table, id)));
+            rows += flushed.rows;
+        }
+        self.add_catalog(&mut edit);
+        self.commit(edit, wanted)?;
+        let counters = &self.shared.counters;
+        counters.flushes.fetch_add(wanted.len() as u64, Ordering::Relaxed);
+        counters.flushed_rows.fetch_add(rows, Ordering::Relaxed);
+        let spent = self.shared.env.clock.monotonic_ns().saturating_sub(started);
+        counters.flush_ns.fetch_add(spent, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes the segments of one memtable, and the delete bitmaps of older segments.
+    fn flush_one(
+        &mut self,
+        view: &Arc<MemtableView>,
+        schema: &TableSchema,
+        published: &Published,
+    ) -> Result<Flushed> {
+        let database = published
+            .catalog
+            .database_name(schema.database)
+            .ok_or_else(|| Error::internal(format!("table {:?} has no database", &*schema.name)))?;
+        let older = published.version.table(view.table);
+        let mut flushed = Flushed { rows: view.rows as u64, ..Flushed::default() };
+        self.write_segments(view, schema, database, older, &mut flushed)?;
+        if schema.row_id().is_some() {
+            flushed.row_id_max =
+                view.chunks.iter().filter_map(|c| c.ids.as_ref()?.iter().max().copied()).max();
+            match replaced(view, older) {
+                Ok(bitmaps) => flushed.bitmaps = bitmaps,
+                Err(error) => {
+                    self.discard(&flushed.added);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(flushed)
+    }
+
+    fn write_segments(
+        &mut self,
+        view: &Arc<MemtableView>,
+        schema: &TableSchema,
+        database: &Name,
+        older: &[Segment],
+        flushed: &mut Flushed,
+    ) -> Result<()> {
+        let times: Vec<i64> =
+            view.chunks.iter().flat_map(|chunk| chunk.time.iter().copied()).collect();
+        let density = Density {
+            rows: view.rows,
+            min_time_ns: times.iter().copied().min().unwrap_or(0),
+            max_time_ns: times.iter().copied().max().unwrap_or(0),
+            now_ns: self.shared.env.clock.wall_ns(),
+        };
+        let existing = older.iter().map(|segment| segment.meta.window);
+        let windows = Windows::cover(existing, schema.partition, density, &times);
+        drop(times);
+        let mut writers: BTreeMap<Window, SegmentWriter> = BTreeMap::new();
+        for batch in flush_stream(view, schema)? {
+            for (window, part) in split(&batch?, schema, &windows)? {
+                let writer = match writers.entry(window) {
+                    std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                    std::collections::btree_map::Entry::Vacant(entry) => {
+                        let id = self.segment_id();
+                        entry.insert(SegmentWriter::new(SegmentDraft {
+                            id,
+                            database,
+                            schema,
+                            window,
+                            first: view.first,
+                            last: view.last,
+                        })?)
+                    }
+                };
+                writer.write(&part)?;
+            }
+        }
+        for writer in writers.into_values() {
+            match writer.finish(&*self.shared.store) {
+                Ok(meta) => flushed.added.extend(meta.map(Arc::new)),
+                Err(error) => {
+                    self.discard(&flushed.added);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn segment_id(&mut self) -> SegmentId {
+        let id = SegmentId { epoch: self.epoch, counter: self.next_segment };
+        self.next_segment += 1;
+        id
+    }
+
+    /// Adds the catalog changes up to the published sequence, and the segments of dropped tables.
+    fn add_catalog(&self, edit: &mut Edit) {
+        let changes = self.shared.pending_changes.lock();
+        // Changes are listed before they are published, so everything up to `visible` is here.
+        let published = self.shared.published.load();
+        edit.catalog_through = published.visible;
+        edit.last = published.visible;
+        edit.changes =
+            changes.iter().filter(|(seq, _)| *seq <= published.visible).cloned().collect();
+        let gone = |table: TableId| published.catalog.table_by_id(table).is_none();
+        for (table, segments) in &published.version.tables {
+            if gone(*table) {
+                edit.removed.extend(segments.segments.iter().map(|segment| segment.meta.id));
+            }
+        }
+        let dropped: Vec<Arc<SegmentMeta>> =
+            edit.added.extract_if(.., |meta| gone(meta.table)).collect();
+        self.discard(&dropped);
+        edit.flushed.retain(|(table, _)| !gone(*table));
+        edit.row_ids.retain(|(table, _)| !gone(*table));
+        edit.bitmaps.retain(|bitmap| !edit.removed.contains(&bitmap.segment));
+    }
+
+    fn commit(&mut self, edit: Edit, wanted: &[Arc<MemtableView>]) -> Result<()> {
+        if let Err(error) = self.manifest.commit(&edit) {
+            if error.code() == Code::DiskFull {
+                self.discard(&edit.added);
+            } else {
+                // The edit may be on disk; only a new start can tell, and it needs the objects.
+                self.shared.poison(&format!("the manifest failed: {error}"));
+            }
+            return Err(error);
+        }
+        let bytes: u64 = edit.added.iter().map(|meta| meta.length).sum();
+        self.shared.counters.flushed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.publish(&edit, wanted);
+        self.shared.pending_changes.lock().retain(|(seq, _)| *seq > edit.catalog_through);
+        if let Err(error) = self.manifest.checkpoint_if_due(self.shared.options.checkpoint_edits) {
+            tracing::warn!(%error, "no checkpoint was written; the next edit tries again");
+        }
+        self.remove_log_files();
+        self.shared.answer_flushes(None);
+        self.shared.wake_commit();
+        Ok(())
+    }
+
+    fn publish(&self, edit: &Edit, wanted: &[Arc<MemtableView>]) {
+        let flushed: HashMap<TableId, u64> = wanted.iter().map(|v| (v.table, v.number)).collect();
+        let removed = self.shared.publish(|before| {
+            let (version, removed) =
+                before.version.after(edit, self.manifest.number(), &self.shared.store);
+            let mut memtables = (*before.memtables).clone();
+            for (table, number) in &flushed {
+                if let Some(views) = memtables.get_mut(table) {
+                    views.retain(|view| view.number != *number);
+                    if views.is_empty() {
+                        memtables.remove(table);
+                    }
+                }
+            }
+            let next = Published {
+                version: Arc::new(version),
+                memtables: Arc::new(memtables),
+                ..before.clone()
+            };
+            (next, removed)
+        });
+        for segment in removed {
+            segment.file.doom();
+        }
+    }
+
+    /// Removes objects that no edit will name.
+    fn discard(&self, metas: &[Arc<SegmentMeta>]) {
+        for meta in metas {
+            let ids = meta.ids.iter().map(|ids| &ids.object);
+            for object in std::iter::once(&meta.object).chain(ids) {
+                if let Err(error) = self.shared.store.delete(object) {
+                    tracing::warn!(object, %error, "an unused object could not be removed; the next start removes it");
+                }
+            }
+        }
+    }
+
+    /// Removes log files of which nothing is needed any more.
+    fn remove_log_files(&self) {
+        let catalog_through = self.manifest.state().catalog_through;
+        let published = self.shared.published.load();
+        let pinned = published.memtables.values().flatten().map(|view| view.first).min();
+        let mut files = self.shared.wal_files.lock();
+        let removable = files
+            .iter()
+            .take_while(|file| {
+                file.last <= published.visible
+                    && file.last_change <= catalog_through
+                    && pinned.is_none_or(|first| file.last < first)
+            })
+            .count();
+        for file in files.drain(..removable) {
+            if let Err(error) = self.shared.env.files.unlink(&file.path) {
+                tracing::warn!(file = file.number, %error, "an old log file could not be removed");
+            }
+        }
+    }
+}
+
+/// Delete bitmaps of older segments that hold a row id that the memtable gives anew.
+fn replaced(view: &MemtableView, older: &[Segment]) -> Result<Vec<Bitmap>> {
+    let mut ids: Vec<u64> = view
+        .chunks
+        .iter()
+        .filter(|chunk| chunk.user_ids)
+        .flat_map(|chunk| chunk.ids.iter().flat_map(|ids| ids.iter().copied()))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut bitmaps = Vec::new();
+    if ids.is_empty() {
+        return Ok(bitmaps);
+    }
+    for segment in older {
+        let rows = replaced_rows(segment, &ids)?;
+        let known = segment.deleted.as_deref().cloned().unwrap_or_else(RoaringBitmap::new);
+        if !rows.is_subset(&known) {
+            let rows = Arc::new(known | rows);
+            bitmaps.push(Bitmap { segment: segment.meta.id, rows });
+        }
+    }
+    Ok(bitmaps)
+}
+
+/// The rows of a batch by window; each part keeps the order.
+fn split(
+    batch: &RecordBatch,
+    schema: &TableSchema,
+    windows: &Windows,
+) -> Result<Vec<(Window, RecordBatch)>> {
+    let name = schema.time().name.as_str();
+    let column = batch
+        .column_by_name(name)
+        .ok_or_else(|| Error::internal("a flush batch has no time column"))?;
+    let times = column.as_primitive::<TimestampNanosecondType>().values();
+    let mut parts: Vec<(Window, Vec<u32>)> = Vec::new();
+    let mut current = 0;
+    for (row, time) in times.iter().enumerate() {
+        if parts.get(current).is_none_or(|(window, _)| !window.contains(*time)) {
+            let window = windows
+                .find(*time)
+                .ok_or_else(|| Error::internal(format!("no partition covers time {time}")))?;
+            current = parts.iter().position(|(w, _)| *w == window).unwrap_or_else(|| {
+                parts.push((window, Vec::new()));
+                parts.len() - 1
+            });
+        }
+        parts[current].1.push(row as u32);
+    }
+    if let [(window, _)] = &parts[..] {
+        return Ok(vec![(*window, batch.clone())]);
+    }
+    parts
+        .into_iter()
+        .map(|(window, rows)| Ok((window, take_record_batch(batch, &UInt32Array::from(rows))?)))
+        .collect()
+}
+
+/// Highest sequence of the oldest log file, when the log is larger than it may be.
+pub(crate) fn release_through(shared: &Shared) -> Option<Sequence> {
+    let files = shared.wal_files.lock();
+    let finished: u64 = files.iter().map(|file| file.bytes).sum();
+    let bytes = finished + shared.counters.wal_current_bytes.load(Ordering::Relaxed);
+    (bytes > shared.options.wal_bytes).then(|| files.first().map(|file| file.last)).flatten()
+}

@@ -1,0 +1,277 @@
+//! Finds every valid record of the log in order, and tells a torn end from corruption.
+//!
+//! The first invalid group ends the log. That is an ordinary power cut, unless something later proves
+//! that the group had been on disk: a later file that begins after it, or a later group of the same
+//! file whose `synced_through` reaches it. Then it is corruption: refused, or left out on request.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pulsora_env::{Env, File, read_exact_at};
+use pulsora_model::{Code, Error, Result, Sequence};
+
+use super::format::{
+    FILE_HEADER, FileHeader, GROUP_HEADER, GROUP_PAYLOAD_MAX, GroupHeader, PAGE, take_record,
+};
+use super::record::{Record, Section};
+use super::writer::{WalFile, file_path};
+use crate::engine::Recover;
+
+/// What replay leaves for the writer.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    /// Files that still exist, oldest first.
+    pub files: Vec<WalFile>,
+    pub next_file: u64,
+    pub next_group: u64,
+    /// Highest sequence seen; 0 = none.
+    pub last: Sequence,
+    /// Groups left out because they were damaged.
+    pub skipped_groups: u64,
+    /// Ends of files that held a group which never became whole: ordinary after a crash.
+    pub torn_groups: u64,
+}
+
+struct Opened {
+    number: u64,
+    file: Arc<dyn File>,
+    len: u64,
+    header: Option<FileHeader>,
+}
+
+/// Reads the log in `dir` and gives every record to `apply` in order. Everything that was read is
+/// synced before this returns, so that it cannot vanish after it has been seen.
+///
+/// # Errors
+/// `corrupt` when groups that had been on disk are damaged and `recover` is strict; I/O; what `apply`
+/// fails with.
+pub(crate) fn replay(
+    env: &Env,
+    dir: &Path,
+    recover: Recover,
+    mut apply: impl FnMut(Record) -> Result<()>,
+) -> Result<Replay> {
+    env.files.create_dir_all(dir).map_err(|e| Error::io("create the log directory", e))?;
+    // After a kill a name may be visible and not yet durable.
+    env.files.sync_dir(dir).map_err(|e| Error::io("sync the log directory", e))?;
+    let files = open_files(env, dir)?;
+    let mut out = Replay { next_file: 1, next_group: 1, ..Replay::default() };
+    for (position, opened) in files.iter().enumerate() {
+        out.next_file = opened.number + 1;
+        let later = files[position + 1..].iter().find_map(|next| next.header);
+        let Some(header) = opened.header else {
+            handle_bad_header(env, dir, opened, later.is_some(), recover, &mut out)?;
+            continue;
+        };
+        let end = later.map(|next| next.first_group);
+        let info = replay_file(opened, header, end, recover, &mut out, &mut apply)?;
+        opened.file.sync_data().map_err(|e| Error::io("sync the log", e))?;
+        out.files.push(WalFile { path: file_path(dir, opened.number), ..info });
+    }
+    Ok(out)
+}
+
+fn open_files(env: &Env, dir: &Path) -> Result<Vec<Opened>> {
+    let context = |e| Error::io("read the log directory", e);
+    let mut files = Vec::new();
+    for entry in env.files.list(dir).map_err(context)? {
+        let Some(number) = entry.name.strip_suffix(".wal").and_then(|n| n.parse().ok()) else {
+            continue;
+        };
+        let file = env.files.open(&dir.join(&entry.name)).map_err(context)?;
+        let len = file.len().map_err(context)?;
+        let mut head = [0; FILE_HEADER];
+        let header = if len >= PAGE {
+            read_exact_at(&*file, &mut head, 0).map_err(context)?;
+            FileHeader::decode(&head).filter(|header| header.number == number)
+        } else {
+            None
+        };
+        files.push(Opened { number, file, len, header });
+    }
+    files.sort_by_key(|file| file.number);
+    Ok(files)
+}
+
+/// A file without a valid header never held a group, if nothing was written after it.
+fn handle_bad_header(
+    env: &Env,
+    dir: &Path,
+    opened: &Opened,
+    followed: bool,
+    recover: Recover,
+    out: &mut Replay,
+) -> Result<()> {
+    let path = file_path(dir, opened.number);
+    if followed {
+        damaged(recover, format!("log file {} has no valid header", opened.number))?;
+        out.skipped_groups += 1;
+    }
+    if holds_groups(opened)? {
+        damaged(
+            recover,
+            format!("log file {} holds groups under a damaged header", opened.number),
+        )?;
+        out.skipped_groups += 1;
+    }
+    env.files.unlink(&path).map_err(|e| Error::io("remove an empty log file", e))
+}
+
+/// The header is synced before the first group is written, so groups prove that it was there.
+fn holds_groups(opened: &Opened) -> Result<bool> {
+    let mut head = [0; GROUP_HEADER];
+    if opened.len < 2 * PAGE {
+        return Ok(false);
+    }
+    read_exact_at(&*opened.file, &mut head, PAGE).map_err(|e| Error::io("read the log", e))?;
+    Ok(GroupHeader::decode(&head).is_some())
+}
+
+fn replay_file(
+    opened: &Opened,
+    header: FileHeader,
+    end: Option<u64>,
+    recover: Recover,
+    out: &mut Replay,
+    apply: &mut impl FnMut(Record) -> Result<()>,
+) -> Result<WalFile> {
+    let mut info = WalFile {
+        number: opened.number,
+        path: Default::default(),
+        last: Sequence(0),
+        last_change: Sequence(0),
+        bytes: opened.len,
+    };
+    let mut expected = header.first_group;
+    let mut offset = PAGE;
+    while end.is_none_or(|end| expected < end) {
+        if let Some((group, payload)) =
+            read_group(opened, &header, offset)?.filter(|(g, _)| g.group == expected)
+        {
+            apply_group(&group, &payload, &mut info, out, apply)?;
+            offset += group.disk_len();
+            expected += 1;
+            continue;
+        }
+        match proof_of(opened, &header, offset, expected, end)? {
+            None => {
+                out.torn_groups += u64::from(has_bytes(opened, offset)?);
+                break;
+            }
+            Some(next) => {
+                damaged(
+                    recover,
+                    format!(
+                        "log file {}: group {expected} at byte {offset} is damaged although it had been synced",
+                        opened.number
+                    ),
+                )?;
+                out.skipped_groups += 1;
+                match next {
+                    Some((at, group)) => (offset, expected) = (at, group),
+                    None => break,
+                }
+            }
+        }
+    }
+    // A later file continues the count of groups even if some of this one were left out.
+    out.next_group = end.unwrap_or(expected).max(expected);
+    Ok(info)
+}
+
+/// Whether the group `expected`, invalid at `offset`, had been on disk. `Some(Some((offset, group)))`
+/// also says where valid groups go on.
+#[allow(clippy::type_complexity)]
+fn proof_of(
+    opened: &Opened,
+    header: &FileHeader,
+    offset: u64,
+    expected: u64,
+    end: Option<u64>,
+) -> Result<Option<Option<(u64, u64)>>> {
+    let mut at = offset + PAGE;
+    let mut first_later = None;
+    let mut proven = end.is_some();
+    while at + PAGE <= opened.len {
+        if let Some((group, _)) =
+            read_group(opened, header, at)?.filter(|(g, _)| g.group > expected)
+        {
+            first_later.get_or_insert((at, group.group));
+            proven |= group.synced_through >= expected;
+            if proven {
+                break;
+            }
+            at += group.disk_len();
+        } else {
+            at += PAGE;
+        }
+    }
+    Ok(proven.then_some(first_later))
+}
+
+/// Whether anything but zeros was written where a group would start.
+fn has_bytes(opened: &Opened, offset: u64) -> Result<bool> {
+    let mut head = [0; GROUP_HEADER];
+    if offset + PAGE > opened.len {
+        return Ok(false);
+    }
+    read_exact_at(&*opened.file, &mut head, offset).map_err(|e| Error::io("read the log", e))?;
+    Ok(head.iter().any(|byte| *byte != 0))
+}
+
+fn read_group(
+    opened: &Opened,
+    file: &FileHeader,
+    offset: u64,
+) -> Result<Option<(GroupHeader, Vec<u8>)>> {
+    let context = |e| Error::io(format!("read log file {}", opened.number), e);
+    if offset + PAGE > opened.len {
+        return Ok(None);
+    }
+    let mut head = [0; GROUP_HEADER];
+    read_exact_at(&*opened.file, &mut head, offset).map_err(context)?;
+    let Some(group) = GroupHeader::decode(&head).filter(|group| group.salt == file.salt) else {
+        return Ok(None);
+    };
+    let len = group.payload_len as usize;
+    if len > GROUP_PAYLOAD_MAX || offset + GROUP_HEADER as u64 + len as u64 > opened.len {
+        return Ok(None);
+    }
+    let mut payload = vec![0; len];
+    read_exact_at(&*opened.file, &mut payload, offset + GROUP_HEADER as u64).map_err(context)?;
+    Ok((crc32c::crc32c(&payload) == group.payload_crc).then_some((group, payload)))
+}
+
+fn apply_group(
+    group: &GroupHeader,
+    payload: &[u8],
+    info: &mut WalFile,
+    out: &mut Replay,
+    apply: &mut impl FnMut(Record) -> Result<()>,
+) -> Result<()> {
+    let mut rest = payload;
+    for position in 0..group.records {
+        let body = take_record(&mut rest).ok_or_else(|| {
+            Error::corrupt(format!("log group {}: record {position} does not check", group.group))
+        })?;
+        let record = Record::decode(body)
+            .map_err(|e| e.context(format!("log group {}, record {position}", group.group)))?;
+        info.last = record.sequence;
+        if record.sections.iter().any(|section| matches!(section, Section::Change(_))) {
+            info.last_change = record.sequence;
+        }
+        out.last = out.last.max(record.sequence);
+        apply(record)?;
+    }
+    Ok(())
+}
+
+fn damaged(recover: Recover, message: String) -> Result<()> {
+    if recover == Recover::SkipCorrupt {
+        tracing::error!(message, "damaged log records are left out");
+        return Ok(());
+    }
+    Err(Error::new(Code::Corrupt, message).hint(
+        "restore the data directory from a backup, or start with --recover=skip-corrupt to leave the damaged records out",
+    ))
+}

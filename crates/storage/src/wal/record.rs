@@ -1,0 +1,380 @@
+//! Bytes of one record: one request, or one piece of a streamed body. Replayed whole or not at all.
+//!
+//! | part | bytes |
+//! |---|---|
+//! | version | u8 = 1 |
+//! | flags | u8: bit 0 = an idempotency key follows (not written in this version) |
+//! | sequence | varint |
+//! | sections | varint count, then each: kind u8, body |
+//!
+//! Section kinds: 1 = catalog change (length-prefixed JSON), 2 = rows:
+//!
+//! | part | bytes |
+//! |---|---|
+//! | table id, schema version, rows | varints |
+//! | times | `codec::integers` |
+//! | tag sets | varint count, varint tags; per tag: column id, validity, strings |
+//! | set of each row | `codec::integers`, only if there are several sets |
+//! | fields | varint count; per field: column id, type u8, validity, values by type |
+//! | row ids | u8: 0 none, 1 all assigned, 2 some given; first assigned varint; then validity and ids |
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, NullArray, StringArray,
+    TimestampNanosecondArray, UInt64Array,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
+use pulsora_codec::nulls::Validity;
+use pulsora_codec::{DecodeError, bools, floats, integers, nulls, strings, varint};
+use pulsora_model::types::UTC;
+use pulsora_model::{ColumnId, ColumnType, Error, Result, Sequence, TableId};
+
+use crate::catalog::{CatalogChange, ResolvedIds, ResolvedRows};
+use crate::memtable::Series;
+
+const VERSION: u8 = 1;
+const CHANGE: u8 = 1;
+const ROWS: u8 = 2;
+/// No record is larger than a group, and no row takes less than a 64th of a bit in it.
+const COUNT_MAX: usize = u32::MAX as usize;
+
+/// One request in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub sequence: Sequence,
+    pub sections: Vec<Section>,
+}
+
+/// A part of a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Section {
+    Change(CatalogChange),
+    Rows(ResolvedRows),
+}
+
+impl Record {
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let mut out = vec![VERSION, 0];
+        varint::put_u64(&mut out, self.sequence.0);
+        varint::put_u64(&mut out, self.sections.len() as u64);
+        for section in &self.sections {
+            match section {
+                Section::Change(change) => {
+                    out.push(CHANGE);
+                    let json = serde_json::to_vec(change)
+                        .map_err(|e| Error::internal(format!("catalog change: {e}")))?;
+                    varint::put_bytes(&mut out, &json);
+                }
+                Section::Rows(rows) => {
+                    out.push(ROWS);
+                    encode_rows(rows, &mut out)?;
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// # Errors
+    /// `corrupt` when the bytes are not a record.
+    pub fn decode(bytes: &[u8]) -> Result<Record> {
+        let source = &mut &bytes[..];
+        let version = take_u8(source)?;
+        let flags = take_u8(source)?;
+        if version != VERSION || flags != 0 {
+            return Err(Error::corrupt(format!(
+                "log record of version {version} with flags {flags} is not known here"
+            )));
+        }
+        let sequence = Sequence(take(varint::take_u64(source))?);
+        let count = take(varint::take_count(source, bytes.len()))?;
+        let mut sections = Vec::with_capacity(count);
+        for _ in 0..count {
+            sections.push(match take_u8(source)? {
+                CHANGE => {
+                    let json = take(varint::take_bytes(source))?;
+                    Section::Change(
+                        serde_json::from_slice(json).map_err(|e| {
+                            Error::corrupt(format!("catalog change in the log: {e}"))
+                        })?,
+                    )
+                }
+                ROWS => Section::Rows(decode_rows(source)?),
+                kind => return Err(Error::corrupt(format!("log section of kind {kind}"))),
+            });
+        }
+        if source.is_empty() {
+            Ok(Record { sequence, sections })
+        } else {
+            Err(Error::corrupt(format!("{} bytes follow a log record", source.len())))
+        }
+    }
+}
+
+fn take<T>(result: Result<T, DecodeError>) -> Result<T> {
+    result.map_err(|error| Error::corrupt(format!("log record: {error}")))
+}
+
+fn take_u8(source: &mut &[u8]) -> Result<u8> {
+    let (first, rest) =
+        source.split_first().ok_or_else(|| Error::corrupt("log record ends early"))?;
+    *source = rest;
+    Ok(*first)
+}
+
+fn encode_rows(rows: &ResolvedRows, out: &mut Vec<u8>) -> Result<()> {
+    varint::put_u64(out, u64::from(rows.table.0));
+    varint::put_u64(out, u64::from(rows.schema_version));
+    varint::put_u64(out, rows.rows as u64);
+    integers::encode_i64(&rows.time, out);
+    encode_series(&rows.series, out);
+    if rows.series.len() > 1 {
+        integers::encode_u32(&rows.codes, out);
+    }
+    varint::put_u64(out, rows.fields.len() as u64);
+    for (id, ty, values) in &rows.fields {
+        varint::put_u64(out, u64::from(id.0));
+        out.push(type_code(*ty));
+        encode_values(*ty, values, out)?;
+    }
+    match &rows.ids {
+        None => out.push(0),
+        Some(ResolvedIds { given: None, first_assigned }) => {
+            out.push(1);
+            varint::put_u64(out, *first_assigned);
+        }
+        Some(ResolvedIds { given: Some(given), first_assigned }) => {
+            out.push(2);
+            varint::put_u64(out, *first_assigned);
+            encode_validity(given, out);
+            integers::encode_u64(given.values(), out);
+        }
+    }
+    Ok(())
+}
+
+fn decode_rows(source: &mut &[u8]) -> Result<ResolvedRows> {
+    let table = TableId(take_u32(source)?);
+    let schema_version = take_u32(source)?;
+    let rows = take(varint::take_count(source, COUNT_MAX))?;
+    let mut time = Vec::new();
+    take(integers::decode_i64(source, rows, &mut time))?;
+    let series = decode_series(source)?;
+    let mut codes = Vec::new();
+    if series.len() > 1 {
+        take(integers::decode_u32(source, rows, &mut codes))?;
+    } else {
+        codes.resize(rows, 0);
+    }
+    if codes.iter().any(|code| *code as usize >= series.len()) {
+        return Err(Error::corrupt("log record: a row names a tag set that is not there"));
+    }
+    let count = take(varint::take_count(source, source.len()))?;
+    let mut fields = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = ColumnId(take_u32(source)?);
+        let ty = type_of(take_u8(source)?)?;
+        fields.push((id, ty, decode_values(ty, rows, source)?));
+    }
+    if !fields.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(Error::corrupt("log record: columns are not ascending"));
+    }
+    let ids = decode_ids(rows, source)?;
+    let (codes, time) = (ScalarBuffer::from(codes), ScalarBuffer::from(time));
+    Ok(ResolvedRows { table, schema_version, rows, series, codes, time, fields, ids })
+}
+
+fn take_u32(source: &mut &[u8]) -> Result<u32> {
+    let value = take(varint::take_u64(source))?;
+    u32::try_from(value).map_err(|_| Error::corrupt(format!("log record: id {value} is too large")))
+}
+
+fn decode_ids(rows: usize, source: &mut &[u8]) -> Result<Option<ResolvedIds>> {
+    let kind = take_u8(source)?;
+    if kind == 0 {
+        return Ok(None);
+    }
+    let first_assigned = take(varint::take_u64(source))?;
+    let given = match kind {
+        1 => None,
+        2 => {
+            let nulls = decode_validity(rows, source)?;
+            let mut ids = Vec::new();
+            take(integers::decode_u64(source, rows, &mut ids))?;
+            Some(UInt64Array::new(ids.into(), nulls))
+        }
+        _ => return Err(Error::corrupt(format!("log record: row ids of kind {kind}"))),
+    };
+    if first_assigned.checked_add(rows as u64).is_none()
+        && given.as_ref().is_none_or(|g| g.null_count() > 0)
+    {
+        return Err(Error::corrupt("log record: row ids overflow"));
+    }
+    Ok(Some(ResolvedIds { given, first_assigned }))
+}
+
+/// The tag sets as one column per tag that any of them has.
+fn encode_series(series: &[Series], out: &mut Vec<u8>) {
+    let mut columns: Vec<ColumnId> =
+        series.iter().flat_map(|s| s.tags.iter().map(|(id, _)| *id)).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    varint::put_u64(out, series.len() as u64);
+    varint::put_u64(out, columns.len() as u64);
+    for column in columns {
+        varint::put_u64(out, u64::from(column.0));
+        let values = StringArray::from_iter(series.iter().map(|s| s.tag(column)));
+        encode_validity(&values, out);
+        strings::encode(values.value_offsets(), values.value_data(), out);
+    }
+}
+
+fn decode_series(source: &mut &[u8]) -> Result<Vec<Series>> {
+    let sets = take(varint::take_count(source, COUNT_MAX))?;
+    let count = take(varint::take_count(source, source.len()))?;
+    // Only a column of strings makes several sets, so a false count fails in the first column.
+    if count == 0 && sets > 1 {
+        return Err(Error::corrupt("log record: several tag sets without a tag"));
+    }
+    let mut columns = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = ColumnId(take_u32(source)?);
+        columns.push((id, decode_strings(sets, source)?));
+    }
+    if !columns.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(Error::corrupt("log record: tags are not ascending"));
+    }
+    Ok((0..sets)
+        .map(|set| Series {
+            tags: columns
+                .iter()
+                .filter(|(_, values)| values.is_valid(set))
+                .map(|(id, values)| (*id, values.value(set).into()))
+                .collect(),
+        })
+        .collect())
+}
+
+fn encode_validity(values: &dyn Array, out: &mut Vec<u8>) {
+    match values.nulls() {
+        None => nulls::encode(None, values.len(), out),
+        Some(bits) => {
+            nulls::encode(Some(&packed(bits.inner())), values.len(), out);
+        }
+    }
+}
+
+/// The bits from offset 0, packed LSB first.
+fn packed(bits: &BooleanBuffer) -> Vec<u8> {
+    bits.sliced().as_slice().to_vec()
+}
+
+fn decode_validity(rows: usize, source: &mut &[u8]) -> Result<Option<NullBuffer>> {
+    Ok(match take(nulls::decode(source, rows))? {
+        Validity::AllValid => None,
+        Validity::AllNull => Some(NullBuffer::new_null(rows)),
+        Validity::Mixed(bits) => {
+            Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, rows)))
+        }
+    })
+}
+
+fn type_code(ty: ColumnType) -> u8 {
+    match ty {
+        ColumnType::Untyped => 0,
+        ColumnType::I64 => 1,
+        ColumnType::U64 => 2,
+        ColumnType::F64 => 3,
+        ColumnType::Bool => 4,
+        ColumnType::Utf8 => 5,
+        ColumnType::Timestamp => 6,
+    }
+}
+
+fn type_of(code: u8) -> Result<ColumnType> {
+    [
+        ColumnType::Untyped,
+        ColumnType::I64,
+        ColumnType::U64,
+        ColumnType::F64,
+        ColumnType::Bool,
+        ColumnType::Utf8,
+        ColumnType::Timestamp,
+    ]
+    .into_iter()
+    .find(|ty| type_code(*ty) == code)
+    .ok_or_else(|| Error::corrupt(format!("log record: column type {code}")))
+}
+
+fn encode_values(ty: ColumnType, values: &ArrayRef, out: &mut Vec<u8>) -> Result<()> {
+    if values.data_type() != &ty.arrow() {
+        return Err(Error::internal(format!(
+            "a {} column arrived as {}",
+            ty.noun(),
+            values.data_type()
+        )));
+    }
+    encode_validity(values, out);
+    match ty {
+        ColumnType::Untyped => {}
+        ColumnType::I64 => integers::encode_i64(values.as_primitive::<Int64Type>().values(), out),
+        ColumnType::U64 => integers::encode_u64(values.as_primitive::<UInt64Type>().values(), out),
+        ColumnType::F64 => floats::encode_f64(values.as_primitive::<Float64Type>().values(), out),
+        ColumnType::Timestamp => {
+            integers::encode_i64(values.as_primitive::<TimestampNanosecondType>().values(), out);
+        }
+        ColumnType::Bool => {
+            bools::encode(&packed(values.as_boolean().values()), values.len(), out);
+        }
+        ColumnType::Utf8 => {
+            let texts = values.as_string::<i32>();
+            strings::encode(texts.value_offsets(), texts.value_data(), out);
+        }
+    }
+    Ok(())
+}
+
+fn decode_strings(rows: usize, source: &mut &[u8]) -> Result<StringArray> {
+    let nulls = decode_validity(rows, source)?;
+    let texts = take(strings::decode(source, rows, i32::MAX as usize))?;
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(texts.offsets));
+    StringArray::try_new(offsets, Buffer::from_vec(texts.data), nulls)
+        .map_err(|error| Error::corrupt(format!("log record: {error}")))
+}
+
+fn decode_values(ty: ColumnType, rows: usize, source: &mut &[u8]) -> Result<ArrayRef> {
+    if ty == ColumnType::Utf8 {
+        return Ok(Arc::new(decode_strings(rows, source)?));
+    }
+    let nulls = decode_validity(rows, source)?;
+    Ok(match ty {
+        ColumnType::Untyped | ColumnType::Utf8 => Arc::new(NullArray::new(rows)),
+        ColumnType::I64 => {
+            let mut values = Vec::new();
+            take(integers::decode_i64(source, rows, &mut values))?;
+            Arc::new(Int64Array::new(values.into(), nulls))
+        }
+        ColumnType::U64 => {
+            let mut values = Vec::new();
+            take(integers::decode_u64(source, rows, &mut values))?;
+            Arc::new(UInt64Array::new(values.into(), nulls))
+        }
+        ColumnType::F64 => {
+            let mut values = Vec::new();
+            take(floats::decode_f64(source, rows, &mut values))?;
+            Arc::new(Float64Array::new(values.into(), nulls))
+        }
+        ColumnType::Timestamp => {
+            let mut values = Vec::new();
+            take(integers::decode_i64(source, rows, &mut values))?;
+            let times = TimestampNanosecondArray::new(values.into(), nulls);
+            Arc::new(times.with_timezone(UTC))
+        }
+        ColumnType::Bool => {
+            let bits = take(bools::decode(source, rows))?;
+            let bits = BooleanBuffer::new(Buffer::from_vec(bits), 0, rows);
+            Arc::new(BooleanArray::new(bits, nulls))
+        }
+    })
+}

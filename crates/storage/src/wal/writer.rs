@@ -1,0 +1,222 @@
+//! Appends groups to the log.
+//!
+//! Invariants: a group starts on a page; a file is begun only after every group of the earlier files
+//! is on disk; a group whose write failed is overwritten in place by the next try; after a failed
+//! sync nothing is written any more (the kernel may have dropped the pages).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pulsora_env::{Env, File};
+use pulsora_model::{Error, Result, Sequence};
+
+use super::format::{FileHeader, GROUP_HEADER, GroupHeader, PAGE, frame_record, page_up};
+
+/// What is known of one log file: when it may go.
+#[derive(Clone, Debug)]
+pub(crate) struct WalFile {
+    pub number: u64,
+    pub path: PathBuf,
+    /// Highest sequence in it; 0 = none yet.
+    pub last: Sequence,
+    /// Highest sequence with a catalog change in it; 0 = none.
+    pub last_change: Sequence,
+    /// Bytes used.
+    pub bytes: u64,
+}
+
+/// The path of a log file.
+pub(crate) fn file_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:020}.wal"))
+}
+
+/// A group under way: what is needed to write it.
+pub(crate) struct Group {
+    pub first: Sequence,
+    pub last: Sequence,
+    pub last_change: Sequence,
+    pub records: u32,
+    payload: Vec<u8>,
+}
+
+impl Group {
+    pub fn new() -> Group {
+        Group {
+            first: Sequence(0),
+            last: Sequence(0),
+            last_change: Sequence(0),
+            records: 0,
+            payload: Vec::new(),
+        }
+    }
+
+    /// Appends an encoded record.
+    pub fn push(&mut self, sequence: Sequence, body: &[u8], changes_catalog: bool) {
+        if self.records == 0 {
+            self.first = sequence;
+        }
+        self.last = sequence;
+        if changes_catalog {
+            self.last_change = sequence;
+        }
+        self.records += 1;
+        frame_record(body, &mut self.payload);
+    }
+
+    /// Bytes of the payload so far.
+    pub fn len(&self) -> usize {
+        self.payload.len()
+    }
+}
+
+struct Open {
+    file: Arc<dyn File>,
+    salt: u64,
+    /// Where the next group goes.
+    offset: u64,
+    allocated: u64,
+    info: WalFile,
+}
+
+/// The log, at its end.
+pub(crate) struct Wal {
+    env: Env,
+    dir: PathBuf,
+    file_bytes: u64,
+    open: Option<Open>,
+    finished: Vec<WalFile>,
+    next_file: u64,
+    next_group: u64,
+    synced_through: u64,
+}
+
+impl Wal {
+    /// A log that goes on with this file and group number; the file is made with the first group.
+    pub fn new(env: Env, dir: PathBuf, file_bytes: u64, next_file: u64, next_group: u64) -> Wal {
+        Wal {
+            env,
+            dir,
+            file_bytes: page_up(file_bytes.max(4 * PAGE)),
+            open: None,
+            finished: Vec::new(),
+            next_file,
+            next_group,
+            synced_through: next_group - 1,
+        }
+    }
+
+    /// Writes `group` (write(2), no sync). On error nothing of it counts, and it may be tried again.
+    ///
+    /// # Errors
+    /// I/O, `disk_full` among it.
+    pub fn write(&mut self, group: &Group) -> Result<()> {
+        let disk_len = page_up((GROUP_HEADER + group.payload.len()) as u64);
+        if self.open.as_ref().is_none_or(|open| open.offset + disk_len > open.allocated) {
+            self.begin_file(disk_len)?;
+        }
+        let open = self.open.as_mut().ok_or_else(|| Error::internal("no log file is open"))?;
+        let header = GroupHeader {
+            salt: open.salt,
+            group: self.next_group,
+            wall_ns: self.env.clock.wall_ns(),
+            synced_through: self.synced_through,
+            first_sequence: group.first.0,
+            records: group.records,
+            payload_len: group.payload.len() as u32,
+            payload_crc: crc32c::crc32c(&group.payload),
+        };
+        let mut bytes = Vec::with_capacity(disk_len as usize);
+        bytes.extend_from_slice(&header.encode());
+        bytes.extend_from_slice(&group.payload);
+        bytes.resize(disk_len as usize, 0);
+        open.file
+            .write_at(&bytes, open.offset)
+            .map_err(|e| Error::io(format!("write group {} of the log", self.next_group), e))?;
+        open.offset += disk_len;
+        open.info.last = group.last;
+        open.info.last_change = open.info.last_change.max(group.last_change);
+        open.info.bytes = open.offset;
+        self.next_group += 1;
+        Ok(())
+    }
+
+    /// What syncs everything written so far; call [`Wal::synced`] when it has succeeded.
+    pub fn syncer(&self) -> impl FnOnce() -> std::io::Result<()> + Send + use<> {
+        let file = self.open.as_ref().map(|open| Arc::clone(&open.file));
+        move || file.map_or(Ok(()), |file| file.sync_data())
+    }
+
+    /// Notes that everything written so far is on disk.
+    pub fn synced(&mut self) {
+        self.synced_through = self.next_group - 1;
+    }
+
+    /// Whether written groups wait for a sync.
+    pub fn unsynced(&self) -> bool {
+        self.synced_through + 1 < self.next_group
+    }
+
+    /// Bytes used of the file that is being written.
+    pub fn current_bytes(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.info.bytes)
+    }
+
+    /// Ends the current file, so that it can go when its rows are flushed. Nothing happens while
+    /// groups wait for their sync.
+    pub fn rotate(&mut self) {
+        if !self.unsynced() {
+            self.finished.extend(self.open.take().map(|open| open.info));
+        }
+    }
+
+    /// Files that have ended since the last call, oldest first.
+    pub fn take_finished(&mut self) -> Vec<WalFile> {
+        std::mem::take(&mut self.finished)
+    }
+
+    fn begin_file(&mut self, group_len: u64) -> Result<()> {
+        if self.unsynced() {
+            self.syncer()().map_err(|e| Error::io("sync the log before a new file", e))?;
+            self.synced();
+        }
+        let number = self.next_file;
+        let path = file_path(&self.dir, number);
+        let context = |what: &str| format!("{what} log file {number}");
+        let file = match self.env.files.create(&path) {
+            // Left by a try that failed further down.
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => self.env.files.open(&path),
+            other => other,
+        }
+        .map_err(|e| Error::io(context("create"), e))?;
+        let allocated = self.file_bytes.max(PAGE + group_len);
+        file.allocate(0, allocated).map_err(|e| Error::io(context("allocate"), e))?;
+        let header = FileHeader {
+            number,
+            salt: self.env.random.next_u64(),
+            first_group: self.next_group,
+            created_ns: self.env.clock.wall_ns(),
+        };
+        file.write_at(&header.encode(), 0).map_err(|e| Error::io(context("write"), e))?;
+        file.sync_all().map_err(|e| Error::io(context("sync"), e))?;
+        self.env
+            .files
+            .sync_dir(&self.dir)
+            .map_err(|e| Error::io(context("sync the directory of"), e))?;
+        self.next_file += 1;
+        self.finished.extend(self.open.take().map(|open| open.info));
+        self.open = Some(Open {
+            file,
+            salt: header.salt,
+            offset: PAGE,
+            allocated,
+            info: WalFile {
+                number,
+                path,
+                last: Sequence(0),
+                last_change: Sequence(0),
+                bytes: PAGE,
+            },
+        });
+        Ok(())
+    }
+}
