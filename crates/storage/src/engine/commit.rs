@@ -29,7 +29,7 @@ use crate::flush::plan::{OpenFigures, Pressure, plan};
 use crate::flush::run::release_through;
 use crate::memtable::{Memtable, MemtableView};
 use crate::read::Published;
-use crate::wal::{Group, Record, Section, Wal};
+use crate::wal::{Group, Record, Wal};
 
 /// Bytes of requests in one group: at a disk of 1 GB/s about a tenth of a second.
 const GROUP_BYTES: u64 = 64 << 20;
@@ -257,14 +257,12 @@ impl Committer {
         for request in prepared.iter().filter(|request| request.receipt.changed) {
             let logged = request.durability != Durability::Off;
             sync |= request.durability == Durability::Fsync || !request.changes.is_empty();
-            let changes = request.changes.iter().cloned().map(Section::Change);
-            let rows = request.rows.iter().filter(|_| logged).cloned().map(Section::Rows);
-            let sections: Vec<Section> = changes.chain(rows).collect();
-            if sections.is_empty() {
+            let rows = if logged { &request.rows[..] } else { &[] };
+            if request.changes.is_empty() && rows.is_empty() {
                 continue;
             }
-            let record = Record { sequence: request.sequence, sections };
-            group.push(request.sequence, &record.encode()?, !request.changes.is_empty());
+            let body = Record::encode(request.sequence, &request.changes, rows.iter())?;
+            group.push(request.sequence, &body, !request.changes.is_empty());
         }
         if group.records == 0 {
             return Ok(false);

@@ -21,10 +21,12 @@ mod table_scan;
 mod time_order;
 
 pub(crate) use flush_rows::flush_stream;
-pub(crate) use merge::{Merge, merge};
 pub use scan::{
     Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, TagPredicate, TimeRange,
 };
 pub(crate) use snapshot::Published;
 pub use snapshot::Snapshot;
 pub(crate) use source::replaced_rows;
+
+#[cfg(test)]
+mod tests;

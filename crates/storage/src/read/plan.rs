@@ -148,10 +148,13 @@ fn parts(table: &TableScan, components: Vec<Vec<usize>>) -> Vec<Part> {
             parts.push(Part { component, groups: None, rows });
             continue;
         }
-        let groups = (rows as usize).div_ceil(ROW_GROUP_ROWS);
+        let cut = |piece: usize| match piece < pieces {
+            true => (rows as usize).div_ceil(ROW_GROUP_ROWS) * piece / pieces,
+            false => usize::MAX,
+        };
         parts.extend((0..pieces).map(|piece| Part {
             component: component.clone(),
-            groups: Some(groups * piece / pieces..groups * (piece + 1) / pieces),
+            groups: Some(cut(piece)..cut(piece + 1)),
             rows: rows / pieces as u64,
         }));
     }

@@ -18,6 +18,12 @@ mod segment;
 mod writer;
 
 pub use meta::{IdIndexMeta, IntBounds, SegmentMeta};
-pub(crate) use reader::{ReadSpec, RowChoice, SegmentRows};
+pub(crate) use reader::{ReadSpec, RowChoice};
 pub(crate) use segment::{Segment, SegmentFile};
 pub(crate) use writer::{ROW_GROUP_ROWS, SegmentDraft, SegmentWriter};
+
+#[cfg(test)]
+pub(crate) use writer::Layout;
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,9 @@ pub(crate) const ROW_GROUP_ROWS: usize = 65_536;
 /// Rows of a page: an eighth of a row group; what the page index can skip.
 const PAGE_ROWS: usize = 8_192;
 
+/// Rows between two looks at the size of a page.
+const WRITE_ROWS: usize = 1_024;
+
 /// A float column with more than 8,192 distinct values per row group is split by bytes instead.
 const FLOAT_DICTIONARY_BYTES_MAX: usize = 64 << 10;
 
@@ -58,6 +61,17 @@ pub(crate) struct SegmentDraft<'a> {
     pub first: Sequence,
     /// Highest sequence of the rows.
     pub last: Sequence,
+}
+
+/// How many rows form the units that a reader can skip.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    pub row_group_rows: usize,
+    pub page_rows: usize,
+}
+
+impl Layout {
+    const STANDARD: Layout = Layout { row_group_rows: ROW_GROUP_ROWS, page_rows: PAGE_ROWS };
 }
 
 /// A segment that is being written, in memory until it is finished.
@@ -82,13 +96,18 @@ impl<'a> SegmentWriter<'a> {
     /// # Errors
     /// `internal` when the schema cannot be written as Parquet.
     pub fn new(draft: SegmentDraft<'a>) -> Result<SegmentWriter<'a>> {
+        SegmentWriter::with_layout(draft, Layout::STANDARD)
+    }
+
+    /// As [`SegmentWriter::new`], with other units than the standard ones.
+    pub fn with_layout(draft: SegmentDraft<'a>, layout: Layout) -> Result<SegmentWriter<'a>> {
         let columns: Vec<&Column> = draft.schema.columns.iter().filter(|c| is_stored(c)).collect();
         let fields = columns.iter().map(|column| {
             let id = HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), column.id.to_string())]);
             column.arrow_field().with_metadata(id)
         });
         let arrow = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let properties = properties(&draft, &columns);
+        let properties = properties(&draft, &columns, layout);
         let parquet = ArrowWriter::try_new(Vec::new(), Arc::clone(&arrow), Some(properties))
             .map_err(|error| failed(&draft, &error))?;
         Ok(SegmentWriter {
@@ -104,11 +123,6 @@ impl<'a> SegmentWriter<'a> {
             magnitudes: HashMap::new(),
             ids: Vec::new(),
         })
-    }
-
-    /// Rows so far.
-    pub fn rows(&self) -> u64 {
-        self.rows
     }
 
     /// Adds rows that follow all earlier ones in (tags, time) order. Columns are found by name; tags
@@ -240,7 +254,11 @@ fn tag_value(tags: &ArrayRef, row: usize) -> Option<String> {
     Some(tags.values().as_string_opt::<i32>()?.value(key).to_owned())
 }
 
-fn properties(draft: &SegmentDraft<'_>, columns: &[&Column]) -> WriterProperties {
+fn properties(
+    draft: &SegmentDraft<'_>,
+    columns: &[&Column],
+    layout: Layout,
+) -> WriterProperties {
     let sequences = format!("{}-{}", draft.first, draft.last);
     let metadata = [
         ("pulsora.format", FORMAT.to_owned()),
@@ -254,8 +272,9 @@ fn properties(draft: &SegmentDraft<'_>, columns: &[&Column]) -> WriterProperties
     let builder = WriterProperties::builder()
         .set_created_by(concat!("pulsora version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_max_row_group_row_count(Some(layout.row_group_rows))
+        .set_data_page_row_count_limit(layout.page_rows)
+        .set_write_batch_size(layout.page_rows.min(WRITE_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata(Some(metadata.to_vec()))
         .set_sorting_columns(Some(sorting(draft.schema, columns)));

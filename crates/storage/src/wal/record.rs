@@ -55,23 +55,27 @@ pub(crate) enum Section {
 }
 
 impl Record {
-    pub fn encode(&self) -> Result<Vec<u8>> {
+    /// The bytes of a request: its catalog changes, then its rows.
+    ///
+    /// # Errors
+    /// `internal` when a column does not have the type it says.
+    pub fn encode<'a>(
+        sequence: Sequence,
+        changes: &[CatalogChange],
+        rows: impl ExactSizeIterator<Item = &'a ResolvedRows>,
+    ) -> Result<Vec<u8>> {
         let mut out = vec![VERSION, 0];
-        varint::put_u64(&mut out, self.sequence.0);
-        varint::put_u64(&mut out, self.sections.len() as u64);
-        for section in &self.sections {
-            match section {
-                Section::Change(change) => {
-                    out.push(CHANGE);
-                    let json = serde_json::to_vec(change)
-                        .map_err(|e| Error::internal(format!("catalog change: {e}")))?;
-                    varint::put_bytes(&mut out, &json);
-                }
-                Section::Rows(rows) => {
-                    out.push(ROWS);
-                    encode_rows(rows, &mut out)?;
-                }
-            }
+        varint::put_u64(&mut out, sequence.0);
+        varint::put_u64(&mut out, (changes.len() + rows.len()) as u64);
+        for change in changes {
+            out.push(CHANGE);
+            let json = serde_json::to_vec(change)
+                .map_err(|e| Error::internal(format!("catalog change: {e}")))?;
+            varint::put_bytes(&mut out, &json);
+        }
+        for part in rows {
+            out.push(ROWS);
+            encode_rows(part, &mut out)?;
         }
         Ok(out)
     }
