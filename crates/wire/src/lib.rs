@@ -6,6 +6,7 @@
 pub mod body;
 pub mod csv;
 mod items;
+pub mod json;
 pub mod json_reader;
 pub mod line;
 pub mod metric;

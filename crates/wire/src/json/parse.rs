@@ -1,0 +1,201 @@
+//! A JSON body into a write: the keys of all rows and their types first, then the rows.
+
+use std::sync::Arc;
+
+use pulsora_model::{ColumnType, Name, Result, TableSchema};
+
+use super::cells::{Mixed, scan, store};
+use super::keys::Keys;
+use super::source::{Row, Source, syntax};
+use crate::json_reader::JsonReader;
+use crate::rows::infer::{Scanned, Seen};
+use crate::rows::layout::{Layout, Role, observers};
+use crate::rows::sink::RowSink;
+use crate::rows::text::Text;
+use crate::rows::{OnError, Place, Rejects, RowError, RowOptions, RowsParsed};
+
+/// Parses an array of objects, or one object, for `table`, whose current schema is `schema`.
+///
+/// # Errors
+/// Of the body: `empty_body`, `invalid_utf8`, `malformed_body`, `missing_time`, `mixed_time_units`,
+/// `schema_conflict`, `invalid_request`. Of a row, with `on_error=abort`: `malformed_body` (not an
+/// object), `duplicate_column`, `invalid_name`, `invalid_time`, `invalid_row_id`, `type_conflict`,
+/// `limit_exceeded`.
+pub fn parse_rows(
+    table: &Name,
+    body: &[u8],
+    options: &RowOptions,
+    schema: Option<Arc<TableSchema>>,
+) -> Result<RowsParsed> {
+    let text = Text::read(body, OnError::Abort)?;
+    parse(table, || Source::document(&text), options, schema)
+}
+
+/// Parses one object per line for `table`, whose current schema is `schema`.
+///
+/// # Errors
+/// As [`parse_rows`], but a line that is not JSON or not UTF-8 is an error of its row.
+pub fn parse_ndjson(
+    table: &Name,
+    body: &[u8],
+    options: &RowOptions,
+    schema: Option<Arc<TableSchema>>,
+) -> Result<RowsParsed> {
+    let text = Text::read(body, options.on_error)?;
+    parse(table, || Ok(Source::lines(&text)), options, schema)
+}
+
+fn parse<'a>(
+    table: &Name,
+    source: impl Fn() -> Result<Source<'a>>,
+    options: &RowOptions,
+    schema: Option<Arc<TableSchema>>,
+) -> Result<RowsParsed> {
+    let mut observer = Observer::new(schema.as_deref());
+    let mut rejects = Rejects::new(options.on_error);
+    let mut rows = source()?;
+    while let Some(mut row) = rows.next()? {
+        let result = rows
+            .check_text(&row)
+            .and_then(|()| observer.row(&mut row))
+            .and_then(|()| rows.check_end(&mut row));
+        let place = row.place;
+        rows.done(row, result.is_ok())?;
+        match result {
+            Ok(()) => observer.keep_row(place),
+            Err(error) => {
+                observer.keys.abort_row();
+                rejects.reject(place, error)?;
+            }
+        }
+    }
+    if observer.rows == 0 {
+        return Ok(rejects.finish(None));
+    }
+    let Observer { keys, seen, rows: count, .. } = observer;
+    let layout = Layout::decide(keys.names(), &seen, count, options, schema)?;
+    let mut store = Store::new(layout, &seen, keys, options)?;
+    let mut rejects = Rejects::new(options.on_error);
+    let mut rows = source()?;
+    while let Some(mut row) = rows.next()? {
+        let result = rows
+            .check_text(&row)
+            .and_then(|()| store.row(&mut row))
+            .and_then(|()| rows.check_end(&mut row))
+            .and_then(|()| store.sink.end_row(row.place));
+        let place = row.place;
+        rows.done(row, result.is_ok())?;
+        if let Err(error) = result {
+            rejects.reject(place, error)?;
+            store.keys.abort_row();
+            store.sink.abort_row()?;
+        }
+    }
+    Ok(rejects.finish(Some(store.sink.finish(table)?)))
+}
+
+/// The first pass: which columns there are, and of which types.
+struct Observer<'s> {
+    schema: Option<&'s TableSchema>,
+    keys: Keys,
+    seen: Vec<Option<Seen>>,
+    rows: u64,
+    /// Values of the open row.
+    open: Vec<(usize, Scanned)>,
+    scratch: String,
+}
+
+impl<'s> Observer<'s> {
+    fn new(schema: Option<&'s TableSchema>) -> Observer<'s> {
+        Observer {
+            schema,
+            keys: Keys::default(),
+            seen: Vec::new(),
+            rows: 0,
+            open: Vec::new(),
+            scratch: String::new(),
+        }
+    }
+
+    fn row(&mut self, row: &mut Row<'_>) -> Result<(), RowError> {
+        self.open.clear();
+        self.keys.begin_row();
+        let reader = &mut row.reader;
+        reader.begin_object().map_err(syntax)?;
+        while let Some(column) = next_column(reader, &mut self.keys, &mut self.scratch)? {
+            let value = scan(reader, &mut self.scratch)
+                .map_err(|error| error.column(&self.keys.names()[column]))?;
+            if let Some(value) = value {
+                self.open.push((column, value));
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_row(&mut self, place: Place) {
+        self.rows += 1;
+        let new = &self.keys.names()[self.seen.len()..];
+        self.seen.extend(observers(new, self.schema));
+        for (column, value) in self.open.drain(..) {
+            if let Some(seen) = &mut self.seen[column] {
+                seen.note(value, place);
+            }
+        }
+    }
+}
+
+fn next_column(
+    reader: &mut JsonReader<'_>,
+    keys: &mut Keys,
+    scratch: &mut String,
+) -> Result<Option<usize>, RowError> {
+    match reader.key(scratch).map_err(syntax)? {
+        Some(key) => keys.column(key).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The second pass: the rows into the batch.
+struct Store<'o> {
+    sink: RowSink<'o>,
+    keys: Keys,
+    mixed: Vec<Mixed>,
+    scratch: String,
+}
+
+impl<'o> Store<'o> {
+    fn new(
+        layout: Layout,
+        seen: &[Option<Seen>],
+        keys: Keys,
+        options: &'o RowOptions,
+    ) -> Result<Store<'o>> {
+        let mixed = layout
+            .roles
+            .iter()
+            .zip(seen)
+            .map(|(role, seen)| match (role, seen) {
+                (Role::Field(ColumnType::Utf8), Some(_)) => Mixed::AsText,
+                _ => Mixed::Refused,
+            })
+            .collect();
+        Ok(Store { sink: RowSink::new(layout, options)?, keys, mixed, scratch: String::new() })
+    }
+
+    fn row(&mut self, row: &mut Row<'_>) -> Result<(), RowError> {
+        self.keys.begin_row();
+        let columns = self.mixed.len();
+        let reader = &mut row.reader;
+        reader.begin_object().map_err(syntax)?;
+        while let Some(column) = next_column(reader, &mut self.keys, &mut self.scratch)? {
+            if column >= columns {
+                // Only rows that the first pass has refused bring columns it does not know.
+                scan(reader, &mut self.scratch)
+                    .map_err(|error| error.column(&self.keys.names()[column]))?;
+                continue;
+            }
+            store(&mut self.sink, column, self.mixed[column], reader, &mut self.scratch)?;
+        }
+        Ok(())
+    }
+}
