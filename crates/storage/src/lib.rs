@@ -20,6 +20,7 @@ pub mod segment;
 mod wal;
 
 pub use catalog::{Catalog, Database};
+pub use engine::{CheckProgress, CheckReport, Finding, check};
 pub use engine::{
     Command, Durability, Engine, EngineStats, FlushFilter, NewColumn, NewTable, Options, Pending,
     Receipt, Recover, Room, TableStats, WriteRequest,
