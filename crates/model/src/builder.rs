@@ -299,6 +299,20 @@ impl BatchBuilder {
         }
     }
 
+    /// Whether [`BatchBuilder::append_rows`] would take these columns.
+    ///
+    /// # Errors
+    /// The field, the row among these and the [`Clash`] of its value.
+    pub fn check_rows(
+        &mut self,
+        columns: &[(FieldIndex, ColumnBuilder)],
+    ) -> Result<(), (FieldIndex, usize, Clash)> {
+        columns.iter().try_for_each(|(field, column)| {
+            let values = &mut self.fields[field.0].values;
+            values.check_column(column).map_err(|(row, clash)| (*field, row, clash))
+        })
+    }
+
     /// Appends whole rows: times and series codes of each, and the columns they have, each with as
     /// many values as there are times; columns not given are null. All or nothing: after an error
     /// call [`BatchBuilder::abort_row`] to take back fields, tags and series made for these rows.
@@ -313,11 +327,8 @@ impl BatchBuilder {
     ) -> Result<(), (FieldIndex, usize, Clash)> {
         debug_assert_eq!(times_ns.len(), codes.len(), "one series code per row");
         let rows = self.times.len();
-        for (field, column) in &columns {
-            debug_assert_eq!(column.len(), times_ns.len(), "one value per row");
-            let values = &mut self.fields[field.0].values;
-            values.check_column(column).map_err(|(row, clash)| (*field, row, clash))?;
-        }
+        debug_assert!(columns.iter().all(|(_, column)| column.len() == times_ns.len()));
+        self.check_rows(&columns)?;
         for (field, column) in columns {
             let values = &mut self.fields[field.0].values;
             values.fill_nulls(rows);

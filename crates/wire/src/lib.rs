@@ -10,6 +10,7 @@ pub mod json;
 pub mod json_reader;
 pub mod line;
 pub mod metric;
+pub mod msgpack;
 pub mod parsed;
 pub mod results;
 pub mod rows;
