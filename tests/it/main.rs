@@ -3,10 +3,12 @@
 //! - [`crash`]: SIGKILL at random moments, then every acknowledged row exactly once
 //! - [`lifecycle`]: clean shutdown, the lock, the three durabilities
 //! - [`disk_full`]: writes refused and taken again, reads all the time
+//! - [`contract`]: every route of the HTTP contract
 //! - [`bad_input`]: what cannot be read, for each format
 //! - [`readme_tour`]: the tour of the README, as a newcomer pastes it
 
 mod bad_input;
+mod contract;
 mod crash;
 mod disk_full;
 mod lifecycle;
