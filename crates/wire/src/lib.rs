@@ -3,6 +3,7 @@
 //! Responsible for reading and writing the formats that users send and ask for. Knows no files, no
 //! network, no async and no engine: a parser gets a body and the present schemas, and gives batches.
 
+pub mod arrow_ipc;
 pub mod body;
 pub mod csv;
 mod items;
@@ -11,6 +12,7 @@ pub mod json_reader;
 pub mod line;
 pub mod metric;
 pub mod msgpack;
+pub mod parquet_file;
 pub mod parsed;
 pub mod results;
 pub mod rows;

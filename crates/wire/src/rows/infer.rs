@@ -50,12 +50,38 @@ pub(crate) struct Seen {
     beyond: Option<(Place, u64)>,
     /// Whether every value so far could be a row id, and the ids.
     ids: Option<Vec<u64>>,
+    /// Whether every value is a text that reads as a time, in a column that is text all the same.
+    time_text: bool,
 }
 
 impl Seen {
     /// For the column that may turn out to be the row id: its integers are kept.
     pub(crate) fn with_ids() -> Seen {
         Seen { ids: Some(Vec::new()), ..Seen::default() }
+    }
+
+    /// For a column of a typed format, which keeps its type: `present` values of type `ty`.
+    pub(crate) fn typed(ty: ColumnType, present: u64) -> Seen {
+        let beyond = (ty == ColumnType::U64).then_some((Place::Row(0), u64::MAX));
+        let kinds = match ty {
+            ColumnType::Untyped => 0,
+            ColumnType::Bool => BOOL,
+            ColumnType::I64 | ColumnType::U64 => INT,
+            ColumnType::F64 => FLOAT,
+            ColumnType::Timestamp => TIME,
+            ColumnType::Utf8 => TEXT,
+        };
+        Seen { kinds, present, beyond, ..Seen::default() }
+    }
+
+    /// Says that every text of a typed column reads as a time.
+    pub(crate) fn set_time_text(&mut self) {
+        self.time_text = true;
+    }
+
+    /// Gives the row ids that the values of a typed column would be.
+    pub(crate) fn set_ids(&mut self, ids: Vec<u64>) {
+        self.ids = Some(ids);
     }
 
     /// Whether further values cannot change the type: it is text.
@@ -102,7 +128,7 @@ impl Seen {
 
     /// Whether every one of `rows` values is present and a date-time text.
     pub(crate) fn is_time_text(&self, rows: u64) -> bool {
-        self.kinds == TIME && self.present == rows && rows > 0
+        (self.kinds == TIME || self.time_text) && self.present == rows && rows > 0
     }
 
     /// Whether the values are distinct positive integers; only for [`Seen::with_ids`].

@@ -9,10 +9,12 @@
 //! whole arrays) → [`RowsParsed`].
 
 mod boundary;
+pub(crate) mod columns;
 pub(crate) mod infer;
 pub(crate) mod layout;
 mod options;
 mod outcome;
+pub(crate) mod plain;
 pub(crate) mod sink;
 pub(crate) mod text;
 pub(crate) mod times;

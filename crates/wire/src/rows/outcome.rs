@@ -152,6 +152,11 @@ impl Rejects {
         Ok(())
     }
 
+    /// Counts bad rows beyond those that are listed.
+    pub(crate) fn add_unlisted(&mut self, rows: u64) {
+        self.rejected += rows;
+    }
+
     pub(crate) fn finish(self, write: Option<TableWrite>) -> RowsParsed {
         let write = write.filter(|write| write.batch.rows > 0);
         let rows = write.as_ref().map_or(0, |write| write.batch.rows as u64);

@@ -4,6 +4,7 @@
 //! magnitude decides the unit of all of them. One body writes its times in one way: all text or all
 //! numbers.
 
+use arrow::array::BooleanArray;
 use pulsora_model::name::prefix;
 use pulsora_model::time::{Precision, column_precision, parse_time, parse_with_pattern};
 use pulsora_model::{Code, Error, Result};
@@ -55,6 +56,48 @@ impl<'o> Times<'o> {
                 }
             },
         }
+    }
+
+    /// Reads a time that is an integer.
+    pub(crate) fn read_int(&mut self, value: i64, row: usize) -> Result<i64, RowError> {
+        match self.format {
+            None => {
+                self.same_form(Form::Number)?;
+                self.number(value, 0, Precision::Auto, row)
+            }
+            Some(TimeFormat::Unit(unit)) => self.number(value, 0, *unit, row),
+            Some(_) => self.read(&value.to_string(), row),
+        }
+    }
+
+    /// Reads a time that is a float.
+    pub(crate) fn read_float(&mut self, value: f64, row: usize) -> Result<i64, RowError> {
+        let (whole, fraction) = from_float(value)
+            .ok_or_else(|| RowError::new(Code::InvalidTime, format!("{value} is not a time")))?;
+        let unit = match self.format {
+            None => {
+                self.same_form(Form::Number)?;
+                Precision::Auto
+            }
+            Some(TimeFormat::Unit(unit)) => *unit,
+            Some(_) => return self.read(&value.to_string(), row),
+        };
+        self.number(whole, fraction, unit, row)
+    }
+
+    /// Keeps only some of the rows.
+    pub(crate) fn retain(&mut self, times: &mut Vec<i64>, keep: &BooleanArray) {
+        let fractions = std::mem::take(&mut self.fractions);
+        let mut fractions = fractions.into_iter().peekable();
+        let mut kept = Vec::with_capacity(times.len());
+        for (row, time) in times.iter().enumerate() {
+            let fraction = fractions.next_if(|(at, _)| *at == row);
+            if keep.value(row) {
+                self.fractions.extend(fraction.map(|(_, fraction)| (kept.len(), fraction)));
+                kept.push(*time);
+            }
+        }
+        *times = kept;
     }
 
     fn same_form(&mut self, form: Form) -> Result<(), RowError> {
