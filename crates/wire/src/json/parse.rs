@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pulsora_model::{ColumnType, Name, Result, TableSchema};
+use pulsora_model::{Code, ColumnType, Error, Name, Result, TableSchema};
 
 use super::cells::{Mixed, scan, store};
 use super::keys::Keys;
@@ -13,6 +13,10 @@ use crate::rows::layout::{Layout, Role, observers};
 use crate::rows::sink::RowSink;
 use crate::rows::text::Text;
 use crate::rows::{OnError, Place, Rejects, RowError, RowOptions, RowsParsed};
+
+/// Cells that every body may have: 32 Mi, 256 MiB as 8-byte values. Beyond, a body may have one cell
+/// per byte, which rows that all have the same keys never exceed.
+const CELLS_ALWAYS: usize = 32 << 20;
 
 /// Parses an array of objects, or one object, for `table`, whose current schema is `schema`.
 ///
@@ -28,7 +32,8 @@ pub fn parse_rows(
     schema: Option<Arc<TableSchema>>,
 ) -> Result<RowsParsed> {
     let text = Text::read(body, OnError::Abort)?;
-    parse(table, || Source::document(&text), options, schema)
+    let body = Body { table, options, cells_max: body.len().max(CELLS_ALWAYS) as u64 };
+    body.parse(|| Source::document(&text), schema)
 }
 
 /// Parses one object per line for `table`, whose current schema is `schema`.
@@ -42,56 +47,93 @@ pub fn parse_ndjson(
     schema: Option<Arc<TableSchema>>,
 ) -> Result<RowsParsed> {
     let text = Text::read(body, options.on_error)?;
-    parse(table, || Ok(Source::lines(&text)), options, schema)
+    let body = Body { table, options, cells_max: body.len().max(CELLS_ALWAYS) as u64 };
+    body.parse(|| Ok(Source::lines(&text)), schema)
 }
 
-fn parse<'a>(
-    table: &Name,
-    source: impl Fn() -> Result<Source<'a>>,
-    options: &RowOptions,
-    schema: Option<Arc<TableSchema>>,
-) -> Result<RowsParsed> {
-    let mut observer = Observer::new(schema.as_deref());
-    let mut rejects = Rejects::new(options.on_error);
-    let mut rows = source()?;
-    while let Some(mut row) = rows.next()? {
-        let result = rows
-            .check_text(&row)
-            .and_then(|()| observer.row(&mut row))
-            .and_then(|()| rows.check_end(&mut row));
-        let place = row.place;
-        rows.done(row, result.is_ok())?;
-        match result {
-            Ok(()) => observer.keep_row(place),
-            Err(error) => {
-                observer.keys.abort_row();
-                rejects.reject(place, error)?;
+/// One body, read twice.
+struct Body<'o> {
+    table: &'o Name,
+    options: &'o RowOptions,
+    cells_max: u64,
+}
+
+impl Body<'_> {
+    fn parse<'a>(
+        &self,
+        source: impl Fn() -> Result<Source<'a>>,
+        schema: Option<Arc<TableSchema>>,
+    ) -> Result<RowsParsed> {
+        let (observer, rejects) = self.observe(source()?, schema.as_deref())?;
+        if observer.rows == 0 {
+            return Ok(rejects.finish(None));
+        }
+        self.check_cells(&observer)?;
+        let Observer { keys, seen, rows, .. } = observer;
+        let layout = Layout::decide(keys.names(), &seen, rows, self.options, schema)?;
+        self.store(source()?, Store::new(layout, &seen, keys, self.options)?)
+    }
+
+    fn observe<'s>(
+        &self,
+        mut rows: Source<'_>,
+        schema: Option<&'s TableSchema>,
+    ) -> Result<(Observer<'s>, Rejects)> {
+        let mut observer = Observer::new(schema);
+        let mut rejects = Rejects::new(self.options.on_error);
+        while let Some(mut row) = rows.next()? {
+            let result = rows
+                .check_text(&row)
+                .and_then(|()| observer.row(&mut row))
+                .and_then(|()| rows.check_end(&mut row));
+            let place = row.place;
+            rows.done(row, result.is_ok())?;
+            match result {
+                Ok(()) => observer.keep_row(place),
+                Err(error) => {
+                    observer.keys.abort_row();
+                    rejects.reject(place, error)?;
+                }
             }
         }
+        Ok((observer, rejects))
     }
-    if observer.rows == 0 {
-        return Ok(rejects.finish(None));
-    }
-    let Observer { keys, seen, rows: count, .. } = observer;
-    let layout = Layout::decide(keys.names(), &seen, count, options, schema)?;
-    let mut store = Store::new(layout, &seen, keys, options)?;
-    let mut rejects = Rejects::new(options.on_error);
-    let mut rows = source()?;
-    while let Some(mut row) = rows.next()? {
-        let result = rows
-            .check_text(&row)
-            .and_then(|()| store.row(&mut row))
-            .and_then(|()| rows.check_end(&mut row))
-            .and_then(|()| store.sink.end_row(row.place));
-        let place = row.place;
-        rows.done(row, result.is_ok())?;
-        if let Err(error) = result {
-            rejects.reject(place, error)?;
-            store.keys.abort_row();
-            store.sink.abort_row()?;
+
+    /// Many columns that nearly all of many rows lack make many nulls from few bytes.
+    fn check_cells(&self, observer: &Observer<'_>) -> Result<()> {
+        let cells = observer.rows.saturating_mul(observer.seen.len() as u64);
+        if cells <= self.cells_max {
+            return Ok(());
         }
+        let (rows, columns) = (observer.rows, observer.seen.len());
+        Err(Error::new(
+            Code::LimitExceeded,
+            format!(
+                "{rows} rows with {columns} different keys make {cells} cells, most of them null; {} are possible",
+                self.cells_max
+            ),
+        )
+        .hint("send fewer rows or fewer different keys in one request"))
     }
-    Ok(rejects.finish(Some(store.sink.finish(table)?)))
+
+    fn store(&self, mut rows: Source<'_>, mut store: Store<'_>) -> Result<RowsParsed> {
+        let mut rejects = Rejects::new(self.options.on_error);
+        while let Some(mut row) = rows.next()? {
+            let result = rows
+                .check_text(&row)
+                .and_then(|()| store.row(&mut row))
+                .and_then(|()| rows.check_end(&mut row))
+                .and_then(|()| store.sink.end_row(row.place));
+            let place = row.place;
+            rows.done(row, result.is_ok())?;
+            if let Err(error) = result {
+                rejects.reject(place, error)?;
+                store.keys.abort_row();
+                store.sink.abort_row()?;
+            }
+        }
+        Ok(rejects.finish(Some(store.sink.finish(self.table)?)))
+    }
 }
 
 /// The first pass: which columns there are, and of which types.

@@ -193,6 +193,16 @@ fn skipping_keeps_the_good_rows() {
 }
 
 #[test]
+fn sparse_rows_cannot_fill_the_memory() {
+    let mut body = String::new();
+    for i in 0..60_000 {
+        body += &format!("{{\"ts\":{i},\"k{}\":1}}\n", i % 4_000);
+    }
+    let shown = lines(&body, &options());
+    assert!(shown.starts_with("limit_exceeded: 60000 rows with 4001 different keys"), "{shown}");
+}
+
+#[test]
 fn no_bytes_make_it_panic() {
     let body = r#"[{"ts":1,"id":2,"host":"a","v":1.5,"s":"\u00e9"},{"ts":2,"b":true,"v":null}]"#;
     let table_schema = schema(Mode::Append, &[("id", "id"), ("v", "Integer"), ("host", "tag")]);
