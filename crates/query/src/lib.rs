@@ -1,1 +1,37 @@
-//! stub
+//! SQL over the engine, and the pool on which queries and scans run. The only crate that names the
+//! planner (DataFusion).
+//!
+//! Path of a statement: `engine.rs` (slot, deadline) → `sql/` (text → statement, names, params) →
+//! `session.rs` and `catalog.rs` (what the planner sees of one snapshot) → `scan/` (what is pushed
+//! into the engine's scan) → `functions/` → `run/` (batches on their way out). `insert.rs` turns rows
+//! into a batch for the engine, `answers.rs` answers what needs no plan, `error.rs` puts the planner's
+//! errors into the words of the contract.
+//!
+//! Knows no HTTP and no result format, and stores nothing but spilled rows of running queries.
+//!
+//! Invariants
+//! - One statement reads one snapshot.
+//! - Statements reach tables of this engine and nothing else: no file, no setting, no other statement
+//!   than those that `sql/statement.rs` lists.
+//! - Every answer ends in the last batch or an error, never silently.
+
+mod answers;
+mod catalog;
+mod counters;
+mod engine;
+mod error;
+mod functions;
+mod insert;
+mod options;
+mod request;
+mod run;
+mod scan;
+mod session;
+mod sql;
+
+pub use counters::{QueryCounters, QueryTotals};
+pub use engine::QueryEngine;
+pub use options::{QueryOptions, STATEMENT_BYTES_MAX};
+pub use request::{SqlRequest, SqlResult, StatementKind};
+pub use run::{BatchStream, CancelFlag, PoolStats};
+pub use sql::SqlParam;

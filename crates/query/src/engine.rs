@@ -1,0 +1,460 @@
+//! The query engine: statements and scans in, batches out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SQLOptions;
+use datafusion::sql::parser::Statement as PlannerStatement;
+use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
+use pulsora_model::{Code, Error, Name, Result, Sequence, TableOptions, TableSchema, TableWrite};
+use pulsora_storage::{Command, Engine, ScanPlan, Snapshot, WriteRequest};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::answers;
+use crate::catalog::Moment;
+use crate::counters::QueryCounters;
+use crate::error::from_datafusion;
+use crate::insert::InsertTarget;
+use crate::options::{INSERT_ROWS, QueryOptions};
+use crate::request::{SqlRequest, SqlResult, StatementKind};
+use crate::run::{BatchStream, CancelFlag, Pool, PoolStats, Slot, drive, ready, timed_out};
+use crate::scan::ScanBatches;
+use crate::session::Sessions;
+use crate::sql::{INFORMATION_SCHEMA, Names, Statement, bind, find_column, parse};
+
+/// Answers SQL and runs scans, on a pool of its own. Share it behind an `Arc`.
+pub struct QueryEngine {
+    pool: Pool,
+    core: Arc<Core>,
+}
+
+/// What every statement needs.
+struct Core {
+    engine: Engine,
+    sessions: Sessions,
+    rows_max: Option<usize>,
+    timeout: Duration,
+}
+
+/// What one statement needs beyond [`Core`].
+struct Call {
+    request: SqlRequest,
+    slot: Slot,
+    deadline: Instant,
+    pool: Handle,
+    counters: Arc<QueryCounters>,
+}
+
+impl QueryEngine {
+    /// Starts the pool and prepares the planner.
+    ///
+    /// # Errors
+    /// `io_error` when threads cannot be started or the spill directory cannot be made.
+    pub fn new(engine: Engine, options: QueryOptions) -> Result<QueryEngine> {
+        let pool = Pool::new(&options)?;
+        let sessions = Sessions::new(&options)?;
+        let (rows_max, timeout) = (options.rows_max, options.timeout);
+        Ok(QueryEngine { pool, core: Arc::new(Core { engine, sessions, rows_max, timeout }) })
+    }
+
+    /// Answers one statement. Dropping the future, or the answer's batches, cancels it.
+    ///
+    /// # Errors
+    /// `sql_syntax`, `sql_invalid`, `statement_refused`, `table_not_found`, `database_not_found`,
+    /// `timeout`, `memory_limit`, `overloaded`, and for changes and inserts what the engine reports.
+    /// Errors after the first batch come through the batches.
+    pub async fn sql(&self, request: SqlRequest) -> Result<SqlResult> {
+        let (core, door, pool) =
+            (Arc::clone(&self.core), self.pool.door(), self.pool.handle().clone());
+        let deadline = Instant::now() + request.timeout.unwrap_or(core.timeout);
+        let answer = async move {
+            let slot = door.slot(deadline).await?;
+            let counters = Arc::default();
+            let call = Call { request, slot, deadline, pool, counters };
+            match timeout_at(deadline, core.answer(call)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(timed_out()),
+            }
+        };
+        self.pool.run(answer).await
+    }
+
+    /// Runs blocking work in a slot of the pool, until the configured deadline. When the future is
+    /// dropped or the deadline passes, the flag is set; the slot is free when the work has ended.
+    ///
+    /// # Errors
+    /// What the work reports; `timeout`, `overloaded`.
+    pub async fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&CancelFlag) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let door = self.pool.door();
+        let deadline = Instant::now() + self.core.timeout;
+        let answer = async move {
+            let slot = door.slot(deadline).await?;
+            let flag = CancelFlag::default();
+            let _cancel = flag.on_drop();
+            let work = tokio::task::spawn_blocking(move || {
+                let _slot = slot;
+                work(&flag)
+            });
+            match timeout_at(deadline, work).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(ended)) => Err(crate::run::ended_early(&ended)),
+                Err(_) => Err(timed_out()),
+            }
+        };
+        self.pool.run(answer).await
+    }
+
+    /// The batches of a planned scan, stream after stream, in a slot of the pool. `timeout` is the
+    /// deadline from now; `None` = the configured one. Dropping the stream stops the scan.
+    pub fn scan_stream(&self, plan: ScanPlan, timeout: Option<Duration>) -> BatchStream {
+        let (door, pool) = (self.pool.door(), self.pool.handle().clone());
+        let deadline = Instant::now() + timeout.unwrap_or(self.core.timeout);
+        let streams = plan.streams;
+        Box::pin(
+            futures::stream::once(async move {
+                let begin = {
+                    let pool = pool.clone();
+                    async move {
+                        let slot = door.slot(deadline).await?;
+                        let batches = futures::stream::iter(streams).flat_map(ScanBatches::new);
+                        Ok(drive(&pool, slot, deadline, batches))
+                    }
+                };
+                crate::run::run_on(&pool, begin).await
+            })
+            .flat_map(|begun: Result<BatchStream>| match begun {
+                Ok(batches) => batches,
+                Err(error) => Box::pin(futures::stream::once(std::future::ready(Err(error)))),
+            }),
+        )
+    }
+
+    /// Figures of the pool.
+    pub fn pool(&self) -> PoolStats {
+        self.pool.stats()
+    }
+}
+
+impl Core {
+    async fn answer(&self, call: Call) -> Result<SqlResult> {
+        let statement = parse(&call.request.sql)?;
+        if !matches!(statement, Statement::Query(_) | Statement::Insert(_))
+            && !call.request.params.is_empty()
+        {
+            return Err(Error::new(Code::SqlInvalid, "this statement takes no params"));
+        }
+        match statement {
+            Statement::Query(query) => self.query(call, query).await,
+            Statement::Insert(insert) => self.insert(call, *insert).await,
+            Statement::ShowDatabases | Statement::ShowTables(_) | Statement::Describe(_) => {
+                self.show(&call, &statement)
+            }
+            Statement::CreateDatabase { name, if_not_exists } => {
+                let name = database_name(&name)?;
+                let command = Command::CreateDatabase { name, if_not_exists };
+                self.change(call, command, "created", "exists already").await
+            }
+            Statement::CreateTable(create) => {
+                let (database, name) = self.new_names(&call.request.database, &create.name)?;
+                let table = crate::sql::new_table(&create, name)?;
+                let if_not_exists = create.if_not_exists;
+                let command = Command::CreateTable { database, table, if_not_exists };
+                self.change(call, command, "created", "exists already").await
+            }
+            Statement::DropTable { name, if_exists } => {
+                self.drop_table(call, &name, if_exists).await
+            }
+        }
+    }
+
+    async fn query(&self, call: Call, mut query: Box<ast::Statement>) -> Result<SqlResult> {
+        bind(&mut *query, &call.request.params)?;
+        let snapshot = self.engine.snapshot();
+        let names = snapshot.catalog();
+        Names::new(names, &call.request.database).resolve_statement(&mut query)?;
+        let visible = snapshot.sequence();
+        let stream = self.execute(&call, snapshot, *query, self.limit(&call)).await?;
+        let schema = stream.schema();
+        let batches = stream.map(|batch| batch.map_err(|error| from_datafusion(&error)));
+        let batches = drive(&call.pool, call.slot, call.deadline, batches);
+        let kind = StatementKind::Query;
+        Ok(SqlResult { schema, batches, visible, counters: call.counters, kind })
+    }
+
+    fn limit(&self, call: &Call) -> Option<usize> {
+        [call.request.limit, self.rows_max].into_iter().flatten().min()
+    }
+
+    /// Plans and starts a query whose names are resolved.
+    async fn execute(
+        &self,
+        call: &Call,
+        snapshot: Snapshot,
+        query: ast::Statement,
+        limit: Option<usize>,
+    ) -> Result<SendableRecordBatchStream> {
+        let counters = Arc::clone(&call.counters);
+        let moment = Arc::new(Moment { snapshot, counters });
+        let state = self.sessions.open(moment, &call.request.database);
+        run_plan(&state, query, limit).await.map_err(|error| from_datafusion(&error))
+    }
+
+    fn show(&self, call: &Call, statement: &Statement) -> Result<SqlResult> {
+        let snapshot = self.engine.snapshot();
+        let catalog = snapshot.catalog();
+        let names = Names::new(catalog, &call.request.database);
+        let batch = match statement {
+            Statement::ShowTables(database) => {
+                let database = match database {
+                    Some(ident) => names.database(ident)?,
+                    None => catalog.database(&call.request.database)?.name.clone(),
+                };
+                answers::tables(&self.engine, catalog.database(&database)?)?
+            }
+            Statement::Describe(table) => answers::describe(&names.table(table)?.1)?,
+            _ => answers::databases(catalog.databases())?,
+        };
+        Ok(answer(batch, snapshot.sequence(), call, StatementKind::Show))
+    }
+
+    async fn change(
+        &self,
+        call: Call,
+        command: Command,
+        done: &str,
+        not_done: &str,
+    ) -> Result<SqlResult> {
+        let receipt = self.engine.execute(command).await?;
+        let status = answers::status(if receipt.changed { done } else { not_done })?;
+        Ok(answer(status, receipt.sequence, &call, StatementKind::Change))
+    }
+
+    async fn drop_table(
+        &self,
+        call: Call,
+        name: &ast::ObjectName,
+        if_exists: bool,
+    ) -> Result<SqlResult> {
+        let catalog = self.engine.catalog();
+        let found = Names::new(&catalog, &call.request.database).table(name);
+        let (database, schema) = match found {
+            Ok(found) => found,
+            Err(error)
+                if if_exists
+                    && matches!(error.code(), Code::TableNotFound | Code::DatabaseNotFound) =>
+            {
+                let status = answers::status("does not exist")?;
+                let visible = self.engine.snapshot().sequence();
+                return Ok(answer(status, visible, &call, StatementKind::Change));
+            }
+            Err(error) => return Err(error),
+        };
+        let command = Command::DropTable { database, table: schema.name.clone(), if_exists };
+        self.change(call, command, "dropped", "does not exist").await
+    }
+
+    /// Database and name of a table that may not exist yet. A database that does not exist is made
+    /// with its table.
+    fn new_names(&self, database: &str, name: &ast::ObjectName) -> Result<(Name, Name)> {
+        let idents: Vec<&ast::Ident> =
+            name.0.iter().filter_map(ast::ObjectNamePart::as_ident).collect();
+        let catalog = self.engine.catalog();
+        let names = Names::new(&catalog, database);
+        let (owner, table) = match idents.as_slice() {
+            [table] => (Name::new(database)?, table),
+            [owner, table] => match names.database(owner) {
+                Ok(owner) => (owner, table),
+                Err(_) => (Name::new(&owner.value)?, table),
+            },
+            _ => {
+                return Err(Error::new(
+                    Code::SqlInvalid,
+                    format!("{name} is not the name of a table"),
+                )
+                .hint("write table or database.table"));
+            }
+        };
+        Ok((reserved(owner)?, Name::new(&table.value)?))
+    }
+
+    async fn insert(&self, call: Call, insert: ast::Insert) -> Result<SqlResult> {
+        let snapshot = self.engine.snapshot();
+        let (table, columns, mut query) = insert_parts(insert)?;
+        bind(&mut query, &call.request.params)?;
+        let mut names = Names::new(snapshot.catalog(), &call.request.database);
+        let (database, schema) = names.table(&table)?;
+        names.resolve_query(&mut query)?;
+        let named = columns.iter().map(|ident| find_column(&schema, ident));
+        let named = named.collect::<Result<Vec<_>>>()?;
+        let statement = ast::Statement::Query(Box::new(query));
+        let mut rows = self.execute(&call, snapshot.clone(), statement, None).await?;
+        let target = InsertTarget::new(Arc::clone(&schema), &named, rows.schema().fields().len())?;
+        let mut insertion = Insertion {
+            core: self,
+            call: &call,
+            database,
+            schema: &schema,
+            target,
+            pending: Vec::new(),
+            pending_rows: 0,
+            stored: 0,
+            sequence: snapshot.sequence(),
+        };
+        while let Some(batch) = rows.next().await {
+            let stored = insertion.stored;
+            let added = match batch {
+                Ok(batch) => insertion.add(batch).await,
+                Err(error) => Err(from_datafusion(&error)),
+            };
+            added.map_err(|error| with_stored(error, stored))?;
+        }
+        let stored = insertion.stored;
+        insertion.store().await.map_err(|error| with_stored(error, stored))?;
+        let (stored, sequence) = (insertion.stored, insertion.sequence);
+        Ok(answer(answers::count(stored)?, sequence, &call, StatementKind::Insert))
+    }
+}
+
+/// Rows of an INSERT on their way into the table.
+struct Insertion<'a> {
+    core: &'a Core,
+    call: &'a Call,
+    database: Name,
+    schema: &'a Arc<TableSchema>,
+    target: InsertTarget,
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+    stored: u64,
+    sequence: Sequence,
+}
+
+impl Insertion<'_> {
+    async fn add(&mut self, batch: RecordBatch) -> Result<()> {
+        let mut offset = 0;
+        while offset < batch.num_rows() {
+            let rows = (batch.num_rows() - offset).min(INSERT_ROWS - self.pending_rows);
+            self.pending.push(batch.slice(offset, rows));
+            self.pending_rows += rows;
+            offset += rows;
+            if self.pending_rows == INSERT_ROWS {
+                self.store().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the pending rows in one request.
+    async fn store(&mut self) -> Result<()> {
+        if self.pending_rows == 0 {
+            return Ok(());
+        }
+        let batch = self.target.batch(&self.pending, self.stored + 1)?;
+        self.pending.clear();
+        self.pending_rows = 0;
+        let _room = self.core.engine.room(batch.size_bytes() as u64).await?;
+        let request = WriteRequest {
+            database: self.database.clone(),
+            tables: vec![TableWrite {
+                table: self.schema.name.clone(),
+                options: TableOptions::default(),
+                schema_version: Some(self.schema.version),
+                batch,
+            }],
+            durability: self.call.request.durability,
+        };
+        let receipt = self.core.engine.write(request).await?;
+        self.stored += receipt.rows;
+        self.sequence = receipt.sequence;
+        Ok(())
+    }
+}
+
+/// Says how many rows of the statement are stored all the same, if some are.
+fn with_stored(error: Error, rows: u64) -> Error {
+    if rows == 0 { error } else { error.written(rows) }
+}
+
+async fn run_plan(
+    state: &SessionState,
+    query: ast::Statement,
+    limit: Option<usize>,
+) -> datafusion::common::Result<SendableRecordBatchStream> {
+    let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(query))).await?;
+    // The statement was allowed by its kind; this guards against what might hide inside.
+    let allowed =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    allowed.verify_plan(&plan)?;
+    let is_query = !matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+    let plan = match limit {
+        Some(limit) if is_query => LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?,
+        _ => plan,
+    };
+    let plan = state.create_physical_plan(&plan).await?;
+    execute_stream(plan, state.task_ctx())
+}
+
+fn answer(batch: RecordBatch, visible: Sequence, call: &Call, kind: StatementKind) -> SqlResult {
+    let (schema, counters) = (batch.schema(), Arc::clone(&call.counters));
+    SqlResult { schema, batches: ready(batch), visible, counters, kind }
+}
+
+fn database_name(name: &ast::ObjectName) -> Result<Name> {
+    match name.0.as_slice() {
+        [ast::ObjectNamePart::Identifier(ident)] => reserved(Name::new(&ident.value)?),
+        _ => Err(Error::new(Code::SqlInvalid, format!("{name} is not the name of a database"))),
+    }
+}
+
+/// The catalogue's own views have a name that no database can have.
+fn reserved(name: Name) -> Result<Name> {
+    if name.eq_ignore_ascii_case(INFORMATION_SCHEMA) {
+        let message = format!("the name {INFORMATION_SCHEMA} is taken by the catalogue's views");
+        return Err(Error::new(Code::AlreadyExists, message).hint("use another name"));
+    }
+    Ok(name)
+}
+
+/// Table, columns and rows of a plain INSERT.
+fn insert_parts(insert: ast::Insert) -> Result<(ast::ObjectName, Vec<ast::Ident>, ast::Query)> {
+    let refuse = |what: &str, hint: &str| {
+        Error::new(Code::StatementRefused, format!("{what} is not allowed here")).hint(hint)
+    };
+    if insert.on.is_some() || insert.or.is_some() || insert.replace_into || insert.ignore {
+        return Err(refuse(
+            "INSERT with ON CONFLICT, OR or IGNORE",
+            "upsert tables keep the last value per tags and time: CREATE TABLE … WITH (mode = 'upsert')",
+        ));
+    }
+    if insert.overwrite || insert.partitioned.is_some() || insert.returning.is_some() {
+        return Err(refuse(
+            "INSERT with OVERWRITE, PARTITION or RETURNING",
+            "use INSERT INTO table (columns) VALUES … or SELECT …",
+        ));
+    }
+    let ast::TableObject::TableName(table) = insert.table else {
+        return Err(refuse("INSERT into a function", "name a table"));
+    };
+    let query = insert.source.ok_or_else(|| {
+        Error::new(Code::SqlInvalid, "the INSERT has no rows").hint("add VALUES … or SELECT …")
+    })?;
+    let mut columns = Vec::new();
+    for column in insert.columns {
+        match column.0.as_slice() {
+            [ast::ObjectNamePart::Identifier(ident)] => columns.push(ident.clone()),
+            _ => {
+                let message = format!("{column} is not the name of a column");
+                return Err(Error::new(Code::SqlInvalid, message));
+            }
+        }
+    }
+    Ok((table, columns, *query))
+}

@@ -1,0 +1,43 @@
+//! What can be set of the query engine, and the limits of one statement.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longest statement, bytes: 1 MiB holds some ten thousand inserted rows and bounds what planning
+/// can cost before any limit of memory or time applies.
+pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
+
+/// Most operators in one unbroken chain (`a AND b AND …`): every link is a level of the expression
+/// tree, and each level costs stack in every later step.
+pub const CHAIN_MAX: usize = 2_000;
+
+/// Most set operations (`UNION` …) in one statement, for the same reason.
+pub const SET_OPERATIONS_MAX: usize = 300;
+
+/// Rows of `INSERT … SELECT` that are stored in one request. More are stored in pieces of this size,
+/// each whole or not at all.
+pub const INSERT_ROWS: usize = 100_000;
+
+/// Waiting requests per slot of the pool; past that a request is refused at once.
+pub const QUEUE_PER_SLOT: usize = 10;
+
+/// Rows per batch inside a query.
+pub const BATCH_ROWS: usize = 8_192;
+
+/// Settings of a query engine.
+#[derive(Clone, Debug)]
+pub struct QueryOptions {
+    /// What operators of all queries together may reserve, bytes. Past it they spill or fail with
+    /// `memory_limit`.
+    pub memory_bytes: u64,
+    /// Where operators spill; made if absent, emptied of earlier spills at start.
+    pub spill_dir: PathBuf,
+    /// Queries and scans that run at once.
+    pub concurrency: usize,
+    /// Threads that plan and compute.
+    pub threads: usize,
+    /// Deadline of a request that names none, from its arrival to its last batch.
+    pub timeout: Duration,
+    /// Most rows of one SQL answer; `None` = no bound.
+    pub rows_max: Option<usize>,
+}

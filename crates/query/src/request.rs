@@ -1,0 +1,82 @@
+//! What is asked in SQL, and what is answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use pulsora_model::Sequence;
+use pulsora_storage::Durability;
+
+use crate::counters::QueryCounters;
+use crate::run::BatchStream;
+use crate::sql::SqlParam;
+
+/// One statement with everything it needs.
+#[derive(Clone, Debug)]
+pub struct SqlRequest {
+    /// The database of names without one.
+    pub database: String,
+    /// The text.
+    pub sql: String,
+    /// Values for `$1`, `$2` … or `?`.
+    pub params: Vec<SqlParam>,
+    /// At most this many rows of a query.
+    pub limit: Option<usize>,
+    /// Instead of the configured deadline.
+    pub timeout: Option<Duration>,
+    /// When an INSERT is acknowledged.
+    pub durability: Durability,
+}
+
+impl SqlRequest {
+    /// A statement without params, limit or deadline of its own.
+    pub fn new(database: impl Into<String>, sql: impl Into<String>) -> SqlRequest {
+        SqlRequest {
+            database: database.into(),
+            sql: sql.into(),
+            params: Vec::new(),
+            limit: None,
+            timeout: None,
+            durability: Durability::default(),
+        }
+    }
+}
+
+/// What kind of statement was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StatementKind {
+    /// SELECT, VALUES, EXPLAIN.
+    Query,
+    /// SHOW, DESCRIBE.
+    Show,
+    /// CREATE, DROP.
+    Change,
+    /// INSERT.
+    Insert,
+}
+
+impl StatementKind {
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            StatementKind::Query => "query",
+            StatementKind::Show => "show",
+            StatementKind::Change => "change",
+            StatementKind::Insert => "insert",
+        }
+    }
+}
+
+/// The answer; its batches come as they are made.
+pub struct SqlResult {
+    /// Schema of every batch.
+    pub schema: SchemaRef,
+    /// The rows. Dropping it cancels the query.
+    pub batches: BatchStream,
+    /// Everything up to this sequence was seen; for changes and inserts, the one they have.
+    pub visible: Sequence,
+    /// Figures; they grow until the last batch.
+    pub counters: Arc<QueryCounters>,
+    /// What was answered.
+    pub kind: StatementKind,
+}

@@ -1,0 +1,11 @@
+//! Where queries and scans run: a pool of their own, so that I/O threads never compute.
+//!
+//! `pool.rs` threads, slots and the queue for them · `results.rs` batches on their way out.
+
+mod pool;
+mod results;
+
+pub use pool::{CancelFlag, PoolStats};
+pub(crate) use pool::{Pool, Slot, ended_early, run_on, timed_out};
+pub use results::BatchStream;
+pub(crate) use results::{drive, ready};
