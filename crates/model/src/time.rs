@@ -64,9 +64,9 @@ impl Precision {
     /// 1e16 microseconds, else nanoseconds.
     pub fn guess(value: i64) -> Precision {
         match value.unsigned_abs() {
-            0..10_000_000_000 => Precision::Second,
-            0..10_000_000_000_000 => Precision::Millisecond,
-            0..10_000_000_000_000_000 => Precision::Microsecond,
+            ..10_000_000_000 => Precision::Second,
+            10_000_000_000..10_000_000_000_000 => Precision::Millisecond,
+            10_000_000_000_000..10_000_000_000_000_000 => Precision::Microsecond,
             _ => Precision::Nanosecond,
         }
     }
