@@ -181,25 +181,24 @@ impl Merged {
         }
     }
 
-    /// Chooses the rows of `cursor` that no other source has, or the newest row of a key that others
-    /// have too.
+    /// Chooses the newest row of the first key if other sources have that key too, else the rows of
+    /// `cursor` that come before the next source.
     fn group(&mut self, cursor: &mut Cursor, chosen: &mut Chosen) {
-        let mut found = Ordering::Less;
+        if self.heap.peek().is_some_and(|next| next.key() == cursor.key()) {
+            self.fold(cursor, chosen);
+            return;
+        }
         while chosen.rows.len() < BATCH_ROWS && !cursor.is_done() {
-            if let Some(next) = self.heap.peek() {
-                found = cursor.key().cmp(&next.key());
-                if found != Ordering::Less {
-                    break;
-                }
+            // At an equal key the heap decides who is older.
+            if self.heap.peek().is_some_and(|next| next.key() <= cursor.key()) {
+                break;
             }
             chosen.rows.push((cursor.batch, cursor.row));
             cursor.row += 1;
         }
-        if found == Ordering::Equal && !cursor.is_done() && chosen.rows.len() < BATCH_ROWS {
-            self.fold(cursor, chosen);
-        }
     }
 
+    /// Chooses the newest row of a key; `cursor` stands at the oldest.
     fn fold(&mut self, cursor: &mut Cursor, chosen: &mut Chosen) {
         let mut older = vec![(cursor.batch, cursor.row)];
         // Equal keys leave the heap oldest first.

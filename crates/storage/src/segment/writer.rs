@@ -46,6 +46,10 @@ const WRITE_ROWS: usize = 1_024;
 /// A float column with more than 8,192 distinct values per row group is split by bytes instead.
 const FLOAT_DICTIONARY_BYTES_MAX: usize = 64 << 10;
 
+/// A text column with more distinct values per row group is plain: a reader of one page would have to
+/// take the whole dictionary. Tags keep theirs, up to the library's limit of 1 MiB.
+const TEXT_DICTIONARY_BYTES_MAX: usize = 128 << 10;
+
 /// The version of the layout above, in the key-value metadata.
 const FORMAT: &str = "1";
 
@@ -254,11 +258,7 @@ fn tag_value(tags: &ArrayRef, row: usize) -> Option<String> {
     Some(tags.values().as_string_opt::<i32>()?.value(key).to_owned())
 }
 
-fn properties(
-    draft: &SegmentDraft<'_>,
-    columns: &[&Column],
-    layout: Layout,
-) -> WriterProperties {
+fn properties(draft: &SegmentDraft<'_>, columns: &[&Column], layout: Layout) -> WriterProperties {
     let sequences = format!("{}-{}", draft.first, draft.last);
     let metadata = [
         ("pulsora.format", FORMAT.to_owned()),
@@ -303,6 +303,9 @@ fn encode_column(builder: WriterPropertiesBuilder, column: &Column) -> WriterPro
         ColumnType::F64 => builder
             .set_column_dictionary_page_size_limit(path.clone(), FLOAT_DICTIONARY_BYTES_MAX)
             .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT),
+        ColumnType::Utf8 if column.kind == ColumnKind::Field => {
+            builder.set_column_dictionary_page_size_limit(path, TEXT_DICTIONARY_BYTES_MAX)
+        }
         ColumnType::Bool | ColumnType::Utf8 | ColumnType::Untyped => builder,
     }
 }
