@@ -14,6 +14,7 @@ mod object;
 mod path;
 mod prune;
 mod reader;
+#[allow(clippy::module_inception, reason = "one noun per file, and this is the noun")]
 mod segment;
 mod writer;
 

@@ -274,7 +274,7 @@ impl SegmentRows {
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = Arc::clone(&self.schema);
-        Ok(RecordBatch::try_new_with_options(schema, columns, &options).map_err(Error::from)?)
+        RecordBatch::try_new_with_options(schema, columns, &options).map_err(Error::from)
     }
 }
 
