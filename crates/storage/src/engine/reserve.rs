@@ -77,10 +77,9 @@ impl Reserve {
         }
         let file = self.files.open(&self.path).or_else(|_| self.files.create(&self.path));
         match file.and_then(|file| {
-            file.allocate(0, self.bytes).map_err(|error| {
+            file.allocate(0, self.bytes).inspect_err(|_| {
                 // Half a reserve would only take space away.
                 let _kept = file.set_len(0);
-                error
             })
         }) {
             Ok(()) => *held = true,
