@@ -160,3 +160,29 @@ fn every_form_of_messagepack_is_read() {
     let wanted = r#"[["1970-01-01T00:00:01Z","a",null,10],["1970-01-01T00:00:02Z","b",null,20],["1970-01-01T00:00:03Z","c","z",3],["1970-01-01T00:00:04Z","c","z",4],["1970-01-01T00:00:05Z","c","z",5]]"#;
     assert_eq!(rows, wanted, "columns that came three times are there once: an upsert table");
 }
+
+#[test]
+fn writers_that_add_columns_at_once_do_not_hinder_each_other() {
+    let bench = Bench::new();
+    let (writers, requests) = (8, 25);
+    std::thread::scope(|scope| {
+        for writer in 0..writers {
+            let client = &bench.client;
+            scope.spawn(move || {
+                for n in 0..requests {
+                    // Every other value is a float, so that columns of others are widened meanwhile.
+                    let value = if n % 2 == 0 { format!("{n}i") } else { format!("{n}.5") };
+                    let line = format!("m,w={writer} own_{writer}_{n}={value},all={value} {n}");
+                    let answer = client.post("/write?precision=s", &[], line.as_bytes()).unwrap();
+                    assert_eq!(answer.status, 204, "{}", answer.text());
+                }
+            });
+        }
+    });
+    assert_eq!(bench.data("/tables/m/count"), format!("{{\"count\":{}}}", writers * requests));
+    let own: i64 = 3 + writers * requests;
+    let columns = bench.get("/tables/m/schema").json()["data"]["columns"].as_array().unwrap().len();
+    assert_eq!(columns as i64, own, "time, w, all and one of each request");
+    let sum: f64 = (0..requests).map(|n| if n % 2 == 0 { n as f64 } else { n as f64 + 0.5 }).sum();
+    assert_eq!(bench.sql("SELECT sum(\"all\") FROM m"), format!("[[{:?}]]", sum * writers as f64));
+}
