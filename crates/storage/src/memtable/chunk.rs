@@ -32,6 +32,35 @@ pub(crate) struct Chunk {
     pub user_ids: bool,
     pub bytes: usize,
     pub(super) sorted: OnceLock<Arc<SortedRows>>,
+    pub(super) id_span: OnceLock<Option<IdSpan>>,
+}
+
+/// Smallest and largest row id of a chunk, and whether the ids rise from row to row.
+#[derive(Clone, Copy)]
+pub(crate) struct IdSpan {
+    pub min: u64,
+    pub max: u64,
+    pub rises: bool,
+}
+
+impl IdSpan {
+    fn of(ids: &[u64]) -> Option<IdSpan> {
+        let first = *ids.first()?;
+        let mut span = IdSpan { min: first, max: first, rises: true };
+        let mut previous = first;
+        for id in &ids[1..] {
+            span.rises &= previous < *id;
+            span.min = span.min.min(*id);
+            span.max = span.max.max(*id);
+            previous = *id;
+        }
+        Some(span)
+    }
+
+    /// Whether the two share an id, or may.
+    pub fn overlaps(&self, other: &IdSpan) -> bool {
+        self.min <= other.max && other.min <= self.max
+    }
 }
 
 /// The rows of a chunk in key order: by (tags, time), equal keys in arrival order.
@@ -49,6 +78,11 @@ impl Chunk {
             .binary_search_by_key(&id, |(column, _)| *column)
             .ok()
             .map(|i| &self.columns[i].1)
+    }
+
+    /// The span of the row ids, computed on first use; `None` in tables without row ids.
+    pub fn id_span(&self) -> Option<IdSpan> {
+        *self.id_span.get_or_init(|| IdSpan::of(self.ids.as_deref()?))
     }
 
     /// The key order, computed on first use: one counting sort by series, then each run by time.

@@ -7,6 +7,6 @@ mod chunk;
 mod series;
 mod table;
 
-pub(crate) use chunk::{Chunk, SortedRows};
+pub(crate) use chunk::{Chunk, IdSpan, SortedRows};
 pub(crate) use series::{Series, SeriesTable};
 pub(crate) use table::{Memtable, MemtableView};

@@ -111,6 +111,7 @@ impl Memtable {
             user_ids,
             bytes: 0,
             sorted: OnceLock::new(),
+            id_span: OnceLock::new(),
         }
         .measured())
     }
@@ -191,6 +192,7 @@ fn merge(older: &Chunk, newer: &Chunk) -> Result<Chunk> {
         user_ids: older.user_ids || newer.user_ids,
         bytes: 0,
         sorted: OnceLock::new(),
+        id_span: OnceLock::new(),
     }
     .measured())
 }

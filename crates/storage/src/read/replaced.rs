@@ -11,7 +11,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use roaring::RoaringBitmap;
 
-use crate::memtable::{Chunk, MemtableView};
+use crate::memtable::{Chunk, IdSpan, MemtableView};
 
 /// What the ids in memtables of one table replace.
 pub(super) struct Replaced {
@@ -21,33 +21,6 @@ pub(super) struct Replaced {
     pub chunks: Vec<Option<Arc<RoaringBitmap>>>,
 }
 
-/// Smallest and largest id of a chunk and whether its ids rise from row to row.
-#[derive(Clone, Copy)]
-struct Span {
-    min: u64,
-    max: u64,
-    rises: bool,
-}
-
-impl Span {
-    fn of(ids: &[u64]) -> Option<Span> {
-        let first = *ids.first()?;
-        let mut span = Span { min: first, max: first, rises: true };
-        let mut previous = first;
-        for id in &ids[1..] {
-            span.rises &= previous < *id;
-            span.min = span.min.min(*id);
-            span.max = span.max.max(*id);
-            previous = *id;
-        }
-        Some(span)
-    }
-
-    fn overlaps(&self, other: &Span) -> bool {
-        self.min <= other.max && other.min <= self.max
-    }
-}
-
 /// What the ids of `views` (oldest first) replace, given the smallest and largest id of any segment.
 pub(super) fn replaced<'a>(
     views: impl IntoIterator<Item = &'a MemtableView>,
@@ -55,11 +28,16 @@ pub(super) fn replaced<'a>(
 ) -> Replaced {
     let chunks = views.into_iter().flat_map(|view| &view.chunks);
     let chunks: Vec<&Chunk> = chunks.map(|chunk| &**chunk).collect();
-    let user_ids = || chunks.iter().filter(|chunk| chunk.user_ids).filter_map(|c| c.ids.as_deref());
     let mut ids = Vec::new();
     if let Some((min, max)) = segments {
+        let stored = IdSpan { min, max, rises: true };
         let inside = |id: &&u64| min <= **id && **id <= max;
-        ids = user_ids().flatten().filter(inside).copied().collect();
+        let replacing = chunks
+            .iter()
+            .filter(|chunk| chunk.user_ids)
+            .filter(|chunk| chunk.id_span().is_some_and(|span| span.overlaps(&stored)))
+            .filter_map(|chunk| chunk.ids.as_deref());
+        ids = replacing.flatten().filter(inside).copied().collect();
         ids.sort_unstable();
         ids.dedup();
     }
@@ -73,8 +51,7 @@ pub(super) fn bounds(ranges: impl Iterator<Item = (u64, u64)>) -> Option<(u64, u
 
 /// Rows that are gone of each chunk (oldest first).
 fn replaced_in(chunks: &[&Chunk]) -> Vec<Option<Arc<RoaringBitmap>>> {
-    let spans: Vec<Option<Span>> =
-        chunks.iter().map(|chunk| Span::of(chunk.ids.as_deref()?)).collect();
+    let spans: Vec<Option<IdSpan>> = chunks.iter().map(|chunk| chunk.id_span()).collect();
     let plain = chunks.iter().enumerate().all(|(position, chunk)| {
         let Some(span) = spans[position].filter(|_| chunk.user_ids) else { return true };
         span.rises && !spans[..position].iter().flatten().any(|older| older.overlaps(&span))
