@@ -109,11 +109,14 @@ fn public_text(error: &Error) -> (&str, Option<&str>) {
     }
 }
 
-/// The JSON of an error, as in answers and in the last line of a broken NDJSON stream.
-pub fn error_json(error: &Error) -> serde_json::Value {
+/// The error as a client may see it, for what is not an error answer.
+pub fn public(error: &Error) -> Error {
     let (message, hint) = public_text(error);
-    let code = error.code().name();
-    serde_json::json!({ "error": message, "code": code, "hint": hint })
+    let public = Error::new(error.code(), message);
+    match hint {
+        Some(hint) => public.hint(hint),
+        None => public,
+    }
 }
 
 impl IntoResponse for HttpError {

@@ -3,11 +3,39 @@
 //! Responsible for the contract of `docs/http-api.md`. The only crate that names axum. Knows no file
 //! format of the engine and no grammar of a wire format.
 
+//! Start: `serve.rs` binds, opens the engine and serves; `app.rs` is what requests share.
+//! A request: `listener.rs` → `middleware/` → `routes/router.rs` → a handler with its `context.rs`.
+//! Write path: `body.rs` (within limits and memory) → `store_body.rs`, `pieces.rs` → `write.rs` (parse
+//! off the I/O threads, engine, again when the schema moved).
+//! Read path: `routes/row_query.rs` with `row_pages.rs`, `metric_query/`, `routes/sql.rs` → `stream.rs`.
+//!
+//! Invariants: every answer has a request id and is logged and counted once; every limit comes from
+//! `config/keys.rs`; no lock is held across an await; every task starts in `tasks.rs`.
+
 pub mod allocator;
+mod answer;
+mod app;
+mod body;
 pub mod config;
+mod context;
 pub mod error;
+mod listener;
 pub mod logging;
 pub mod memory;
+mod metric_query;
+mod metrics;
+mod middleware;
+mod params;
+mod pieces;
+mod routes;
+mod row_pages;
+mod serve;
+mod store_body;
+mod stream;
+mod tasks;
+mod time_param;
+mod write;
 
 pub use allocator::CountingAllocator;
 pub use config::Config;
+pub use serve::{Server, serve};

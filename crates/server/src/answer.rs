@@ -1,0 +1,39 @@
+//! Answers that are not errors.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use pulsora_model::Sequence;
+use serde::Serialize;
+
+/// WAL sequence of an accepted write.
+pub const SEQUENCE: HeaderName = HeaderName::from_static("x-pulsora-seq");
+/// What a query saw.
+pub const VISIBLE: HeaderName = HeaderName::from_static("x-pulsora-visible-seq");
+/// Whether rows were left out.
+pub const MORE: HeaderName = HeaderName::from_static("x-pulsora-more");
+/// The cursor of the next page.
+pub const NEXT: HeaderName = HeaderName::from_static("x-pulsora-next");
+
+#[derive(Serialize)]
+struct Envelope<T> {
+    success: bool,
+    data: T,
+    error: Option<()>,
+}
+
+/// 200 with `{"success":true,"data":…,"error":null}`.
+pub fn data(data: impl Serialize) -> Response {
+    data_with(StatusCode::OK, data)
+}
+
+/// [`data`] with another status.
+pub fn data_with(status: StatusCode, data: impl Serialize) -> Response {
+    (status, Json(Envelope { success: true, data, error: None })).into_response()
+}
+
+/// The answer with a sequence in a header.
+pub fn with_sequence(mut response: Response, name: HeaderName, sequence: Sequence) -> Response {
+    response.headers_mut().insert(name, HeaderValue::from(sequence.0));
+    response
+}

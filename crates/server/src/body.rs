@@ -1,0 +1,220 @@
+//! A request body on its way in: decompressed while it arrives, within its limit and within the
+//! memory that the queue of writes allows.
+//!
+//! Invariants: room for three times the buffered bytes (body, columns, log record) is held before
+//! they are buffered; the buffer never exceeds what was asked for by more than one step.
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::header;
+use bytes::{Buf, Bytes};
+use futures::StreamExt;
+use pulsora_model::{Code, Error, Result};
+use pulsora_storage::{Engine, Room};
+use pulsora_wire::body::BodyDecoder;
+use tokio::time::timeout;
+
+use crate::context::{Context, Figures};
+
+/// Compressed bytes that are unpacked at once. The worst zstd frame holds 128 KiB in 4 bytes, so one
+/// step adds at most 8 MiB.
+const STEP_BYTES: usize = 256;
+
+/// A step of a gzip or plain body: these at most grow a thousandfold, to 16 MiB.
+const WIDE_STEP_BYTES: usize = 16 << 10;
+
+/// First bytes of a zstd frame.
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// Memory per buffered byte: the body, its columns, its log record.
+const ROOM_FACTOR: u64 = 3;
+
+/// Room that is taken at least: most requests are smaller and take it once.
+const ROOM_MIN: u64 = 64 << 10;
+
+/// A body that is being read.
+pub struct Intake<'a> {
+    context: &'a Context,
+    stream: BodyDataStream,
+    /// `None` once the body has ended.
+    decoder: Option<BodyDecoder>,
+    step: usize,
+    /// Whether the request says that the body is zstd.
+    zstd: bool,
+    /// Whether the first bytes have come.
+    started: bool,
+    /// Bytes that came and are not unpacked yet.
+    waiting: Bytes,
+    /// Unpacked bytes that nobody took yet.
+    buffer: Vec<u8>,
+    reservation: Reservation,
+}
+
+impl<'a> Intake<'a> {
+    /// Starts to read `body`, of at most `max_bytes` decompressed bytes.
+    ///
+    /// # Errors
+    /// `body_too_large` by the announced length, `unsupported_format` by the encoding.
+    pub fn open(context: &'a Context, body: Body, max_bytes: u64) -> Result<Intake<'a>> {
+        let announced = announced_bytes(context)?;
+        if let Some(bytes) = announced.filter(|bytes| *bytes > max_bytes) {
+            return Err(Error::new(
+                Code::BodyTooLarge,
+                format!("the body has {bytes} bytes, {max_bytes} are allowed"),
+            )
+            .hint("send it in parts, or raise ingest.max_body_bytes"));
+        }
+        let encoding = context.header(&header::CONTENT_ENCODING)?;
+        let decoder = BodyDecoder::new(encoding, max_bytes)?;
+        let reservation = Reservation {
+            engine: context.running.engine.clone(),
+            rooms: Vec::new(),
+            bytes: 0,
+            bytes_max: context.app.config.storage_options().queue_bytes / 2,
+        };
+        Ok(Intake {
+            context,
+            stream: body.into_data_stream(),
+            decoder: Some(decoder),
+            step: STEP_BYTES,
+            zstd: encoding.is_some_and(|text| text.to_ascii_lowercase().contains("zstd")),
+            started: false,
+            waiting: Bytes::new(),
+            buffer: Vec::with_capacity(announced.unwrap_or(0).min(1 << 20) as usize),
+            reservation,
+        })
+    }
+
+    /// Reads until more than `target` bytes are buffered or the body has ended.
+    ///
+    /// # Errors
+    /// `body_too_large`, `malformed_body`, `overloaded` when there is no room in time, `timeout` when
+    /// the client pauses too long, `cancelled` when it goes away.
+    pub async fn fill(&mut self, target: usize) -> Result<()> {
+        while self.buffer.len() <= target {
+            if self.waiting.is_empty() && !self.receive().await? {
+                return Ok(());
+            }
+            self.unpack(target)?;
+            self.reserve().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether everything is in the buffer.
+    pub fn ended(&self) -> bool {
+        self.decoder.is_none()
+    }
+
+    /// What is buffered.
+    pub fn buffered(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Takes the first `len` bytes of the buffer.
+    pub fn take(&mut self, len: usize) -> Vec<u8> {
+        let rest = self.buffer.split_off(len);
+        std::mem::replace(&mut self.buffer, rest)
+    }
+
+    /// The whole body, which may have at most `max_bytes`, and the room that it holds.
+    ///
+    /// # Errors
+    /// As [`Intake::fill`]; `body_too_large` with `hint` when the body is larger.
+    pub async fn whole(mut self, max_bytes: u64, hint: &str) -> Result<(Bytes, Reservation)> {
+        self.fill(usize::try_from(max_bytes).unwrap_or(usize::MAX)).await?;
+        if self.buffer.len() as u64 > max_bytes || !self.ended() {
+            return Err(Error::new(
+                Code::BodyTooLarge,
+                format!("the body has more than {max_bytes} bytes, which is the most here"),
+            )
+            .hint(hint));
+        }
+        Ok((Bytes::from(self.buffer), self.reservation))
+    }
+
+    /// Waits for the next bytes; false when the body has ended, with all of it in the buffer.
+    async fn receive(&mut self) -> Result<bool> {
+        if self.ended() {
+            return Ok(false);
+        }
+        let idle = self.context.app.config.limits.body_idle;
+        let next = timeout(idle, self.stream.next()).await.map_err(|_| {
+            Error::new(Code::Timeout, format!("the client sent nothing for {idle:?}"))
+                .hint("send the body without pauses, or raise limits.body_idle")
+        })?;
+        match next {
+            Some(Ok(chunk)) => {
+                let zstd = self.zstd || chunk.len() < ZSTD_MAGIC.len() || chunk.starts_with(ZSTD_MAGIC);
+                if !std::mem::replace(&mut self.started, true) && !zstd {
+                    self.step = WIDE_STEP_BYTES;
+                }
+                Figures::add(&self.context.figures.bytes_in, chunk.len() as u64);
+                self.waiting = chunk;
+                Ok(true)
+            }
+            Some(Err(error)) => {
+                let message = format!("the body ended before its announced end: {error}");
+                Err(Error::new(Code::Cancelled, message))
+            }
+            None => {
+                if let Some(decoder) = self.decoder.take() {
+                    decoder.finish(&mut self.buffer)?;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// Unpacks bytes that came, until there are no more or the buffer is past `target`.
+    fn unpack(&mut self, target: usize) -> Result<()> {
+        let Some(decoder) = &mut self.decoder else {
+            return Ok(());
+        };
+        while !self.waiting.is_empty() && self.buffer.len() <= target {
+            let step = self.step.min(self.waiting.len());
+            decoder.push(&self.waiting[..step], &mut self.buffer)?;
+            self.waiting.advance(step);
+        }
+        Ok(())
+    }
+
+    async fn reserve(&mut self) -> Result<()> {
+        let wanted = self.buffer.len() as u64 * ROOM_FACTOR;
+        self.reservation.grow(wanted.max(ROOM_MIN), self.context.app.config.ingest.max_wait).await
+    }
+}
+
+/// Room in the bounded queue of writes; given back when dropped.
+pub struct Reservation {
+    engine: Engine,
+    rooms: Vec<Room>,
+    bytes: u64,
+    /// One request never takes more: two large ones must not starve each other.
+    bytes_max: u64,
+}
+
+impl Reservation {
+    /// Grows to at least `bytes`, by doubling.
+    async fn grow(&mut self, bytes: u64, max_wait: std::time::Duration) -> Result<()> {
+        if bytes <= self.bytes || self.bytes >= self.bytes_max {
+            return Ok(());
+        }
+        let more = bytes.max(self.bytes * 2).min(self.bytes_max) - self.bytes;
+        let room = timeout(max_wait, self.engine.room(more)).await.map_err(|_| {
+            Error::new(Code::Overloaded, "the queue of writes is full")
+                .hint("send the request again a little later, or fewer at once")
+        })??;
+        self.rooms.push(room);
+        self.bytes += more;
+        Ok(())
+    }
+}
+
+fn announced_bytes(context: &Context) -> Result<Option<u64>> {
+    let read = |text: &str| {
+        text.trim().parse().map_err(|_| {
+            Error::new(Code::InvalidRequest, format!("content-length {text:?} is not a number"))
+        })
+    };
+    context.header(&header::CONTENT_LENGTH)?.map(read).transpose()
+}

@@ -1,0 +1,135 @@
+//! What a handler knows of its request beside the body: engine, parameters, database, durability.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use pulsora_model::{Code, Error, Name, Result};
+use pulsora_storage::Durability;
+
+use crate::app::{App, Running};
+use crate::error::HttpError;
+use crate::params::Params;
+
+/// Figures of one request, for the log line at its end.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Body bytes read, as they came.
+    pub bytes_in: AtomicU64,
+    /// Rows stored or given.
+    pub rows: AtomicU64,
+}
+
+impl Figures {
+    /// Adds to one of the figures.
+    pub fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// A request without its body. Extracting it refuses the request while the engine is not open or
+/// memory is short.
+pub struct Context {
+    /// What all requests share.
+    pub app: App,
+    /// The open engine.
+    pub running: Running,
+    /// Parameters of the URL.
+    pub params: Params,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Figures for the log.
+    pub figures: Arc<Figures>,
+    /// When the request arrived, monotonic nanoseconds.
+    pub arrived_ns: u64,
+}
+
+impl FromRequestParts<App> for Context {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Context, HttpError> {
+        let arrived_ns = app.env.clock.monotonic_ns();
+        let running = app.running()?.clone();
+        let params = Params::of(&parts.uri)?;
+        app.memory.admit(app.config.ingest.max_wait).await?;
+        Ok(Context {
+            running,
+            params,
+            app: app.clone(),
+            headers: parts.headers.clone(),
+            figures: parts.extensions.get().cloned().unwrap_or_default(),
+            arrived_ns,
+        })
+    }
+}
+
+impl Context {
+    /// The database of the request: header > `db` > `bucket` (the part before `/`) > `default`.
+    ///
+    /// # Errors
+    /// `invalid_name`.
+    pub fn database(&self) -> Result<Name> {
+        for name in ["x-pulsora-database", "x-arc-database"] {
+            let header = self.header(&HeaderName::from_static(name))?;
+            if let Some(text) = header.filter(|text| !text.is_empty()) {
+                return Name::new(text);
+            }
+        }
+        let bucket = self.params.text("bucket").map(|text| text.split('/').next().unwrap_or(text));
+        Name::new(self.params.text("db").or(bucket).unwrap_or("default"))
+    }
+
+    /// The durability of a write: parameter > header > configuration.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn durability(&self) -> Result<Durability> {
+        let header = self.header(&HeaderName::from_static("x-pulsora-durability"))?;
+        match self.params.text("durability").or(header) {
+            Some(text) => Durability::parse(text),
+            None => Ok(self.app.config.wal.durability),
+        }
+    }
+
+    /// A header as text.
+    ///
+    /// # Errors
+    /// `invalid_utf8`.
+    pub fn header(&self, name: &HeaderName) -> Result<Option<&str>> {
+        let Some(value) = self.headers.get(name) else {
+            return Ok(None);
+        };
+        // Names may be any UTF-8; HeaderValue::to_str takes ASCII only.
+        std::str::from_utf8(value.as_bytes())
+            .map(Some)
+            .map_err(|_| Error::new(Code::InvalidUtf8, format!("header {name} is not UTF-8")))
+    }
+
+    /// Milliseconds since the request arrived.
+    pub fn elapsed_ms(&self) -> f64 {
+        let now = self.app.env.clock.monotonic_ns();
+        (now.saturating_sub(self.arrived_ns) / 1_000) as f64 / 1_000.0
+    }
+
+    /// The wall clock, nanoseconds UTC.
+    pub fn now_ns(&self) -> i64 {
+        self.app.env.clock.wall_ns()
+    }
+}
+
+/// The one name in the path of a route.
+pub struct PathName(pub Name);
+
+impl FromRequestParts<App> for PathName {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<PathName, HttpError> {
+        let Path(text) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| {
+            Error::new(Code::InvalidName, "the name in the path is not UTF-8")
+                .hint("percent-encode the UTF-8 bytes of the name")
+        })?;
+        Ok(PathName(Name::new(&text)?))
+    }
+}

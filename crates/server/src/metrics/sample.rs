@@ -1,0 +1,112 @@
+//! What the engine, the query pool and the process are asked for when somebody looks.
+
+use pulsora_storage::EngineStats;
+
+use super::text::Text;
+use crate::allocator;
+use crate::app::App;
+use crate::memory;
+
+/// The Prometheus text of everything that is sampled. Without an open engine: the process only.
+pub fn sampled(app: &App) -> String {
+    let mut text = Text::default();
+    process(app, &mut text);
+    if let Ok(running) = app.running() {
+        let stats = running.engine.stats();
+        log(&stats, &mut text);
+        memtables(&stats, &mut text);
+        segments(&stats, &mut text);
+        pool(app, &mut text);
+    }
+    text.finish()
+}
+
+fn process(app: &App, text: &mut Text) {
+    let resident = memory::resident();
+    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
+    text.labelled(
+        "pulsora_build_info",
+        "Always 1; the version is a label.",
+        [(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)],
+    );
+    text.gauge("pulsora_uptime_seconds", "Time since the start.", app.uptime().as_secs_f64());
+    let ready = u64::from(app.running().is_ok());
+    gauge(text, "pulsora_ready", "1 once recovery is done.", ready);
+    let running = app.metrics.requests_running();
+    gauge(text, "pulsora_http_requests_running", "Requests on their way.", running);
+    let allocated = allocator::allocated_bytes();
+    gauge(text, "pulsora_memory_allocated_bytes", "Bytes asked for and not given back.", allocated);
+    let peak = allocator::peak_bytes();
+    gauge(text, "pulsora_memory_peak_bytes", "Most bytes that were allocated at once.", peak);
+    let limit = app.config.memory.limit;
+    gauge(text, "pulsora_memory_limit_bytes", "memory.limit.", limit);
+    let anonymous = resident.anonymous;
+    gauge(text, "pulsora_memory_anonymous_bytes", "Anonymous memory of the process.", anonymous);
+    let total = resident.total;
+    gauge(text, "pulsora_memory_resident_bytes", "Memory of the process, mapped files included.", total);
+}
+
+fn log(stats: &EngineStats, text: &mut Text) {
+    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
+    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
+    text.histogram(
+        "pulsora_wal_sync_seconds",
+        "Time of each sync of the log to disk.",
+        &stats.sync_buckets,
+        stats.sync_seconds,
+        stats.syncs,
+    );
+    counter(text, "pulsora_wal_groups_total", "Groups written to the log.", stats.groups_written);
+    counter(text, "pulsora_wal_records_total", "Requests written to the log.", stats.records_written);
+    let mean = stats.records_written as f64 / stats.groups_written.max(1) as f64;
+    text.gauge("pulsora_wal_group_records_mean", "Requests per group since the start.", mean);
+    counter(text, "pulsora_wal_written_bytes_total", "Bytes written to the log.", stats.wal_bytes_written);
+    gauge(text, "pulsora_wal_bytes", "Bytes of log files on disk.", stats.wal_bytes);
+    gauge(text, "pulsora_wal_files", "Log files on disk.", stats.wal_files);
+    counter(text, "pulsora_rows_written_total", "Rows taken in.", stats.rows_written);
+    counter(text, "pulsora_write_errors_total", "Writes that the engine refused.", stats.write_errors);
+    gauge(text, "pulsora_write_queue_requests", "Writes that wait for a group.", stats.queue_requests);
+    gauge(text, "pulsora_write_queue_bytes", "Bytes of writes that wait for a group.", stats.queue_bytes);
+    gauge(text, "pulsora_visible_sequence", "Sequence that queries see.", stats.visible.0);
+    let refused = u64::from(stats.disk_full || stats.poisoned.is_some());
+    gauge(text, "pulsora_writes_refused", "1 while writes are refused: disk full or log failed.", refused);
+    gauge(text, "pulsora_disk_full", "1 while the disk is nearly full.", u64::from(stats.disk_full));
+    let skipped = stats.skipped_groups;
+    gauge(text, "pulsora_recovery_skipped_groups", "Damaged log groups left out at start.", skipped);
+}
+
+fn memtables(stats: &EngineStats, text: &mut Text) {
+    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
+    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
+    gauge(text, "pulsora_memtables", "Memtables, open and sealed.", stats.memtables);
+    gauge(text, "pulsora_memtable_bytes", "Bytes of rows in memory.", stats.memtable_bytes);
+    gauge(text, "pulsora_memtable_rows", "Rows in memory.", stats.memtable_rows);
+    let oldest = stats.oldest_memtable_seconds;
+    text.gauge("pulsora_memtable_oldest_seconds", "Age of the oldest row that is in no segment.", oldest);
+    counter(text, "pulsora_flushes_total", "Flushes that were committed.", stats.flushes);
+    counter(text, "pulsora_flush_errors_total", "Flushes that failed (they are retried).", stats.flush_errors);
+    text.counter("pulsora_flush_seconds_total", "Time spent in flushes.", stats.flush_seconds);
+    counter(text, "pulsora_flushed_rows_total", "Rows written to segments.", stats.flushed_rows);
+    counter(text, "pulsora_flushed_bytes_total", "Bytes of segments written.", stats.flushed_bytes);
+}
+
+fn segments(stats: &EngineStats, text: &mut Text) {
+    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
+    gauge(text, "pulsora_segments", "Segments.", stats.segments);
+    gauge(text, "pulsora_segment_bytes", "Bytes of segments on disk.", stats.segment_bytes);
+    gauge(text, "pulsora_segment_rows", "Rows in segments.", stats.segment_rows);
+    gauge(text, "pulsora_deleted_rows", "Rows of segments that a bitmap hides.", stats.deleted_rows);
+    gauge(text, "pulsora_manifest_version", "Number of the last manifest edit.", stats.manifest_version);
+    gauge(text, "pulsora_tables", "Tables of all databases.", stats.tables.len() as u64);
+}
+
+fn pool(app: &App, text: &mut Text) {
+    let Ok(running) = app.running() else { return };
+    let pool = running.queries.pool();
+    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
+    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
+    gauge(text, "pulsora_query_pool_size", "Queries that may run at once.", pool.pool_size as u64);
+    gauge(text, "pulsora_query_pool_active", "Queries that run.", pool.active);
+    gauge(text, "pulsora_query_pool_queue", "Queries that wait.", pool.queue_depth);
+    counter(text, "pulsora_queries_total", "Queries that ended.", app.metrics.queries_served());
+}

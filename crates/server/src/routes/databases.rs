@@ -1,0 +1,69 @@
+//! §7: databases.
+
+use axum::Json;
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use pulsora_model::{Code, Error, Name};
+use pulsora_storage::Command;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::answer::{self, SEQUENCE, VISIBLE, with_sequence};
+use crate::body::Intake;
+use crate::context::{Context, PathName};
+use crate::error::HttpResult;
+use crate::write::execute;
+
+/// `GET /api/v1/databases`.
+pub async fn list(context: Context) -> HttpResult {
+    context.params.only(&[])?;
+    let snapshot = context.running.engine.snapshot();
+    let databases: Vec<_> = snapshot
+        .catalog()
+        .databases()
+        .map(|database| json!({"name": &*database.name, "table_count": database.tables.len()}))
+        .collect();
+    let count = databases.len();
+    let answer = Json(json!({"databases": databases, "count": count})).into_response();
+    Ok(with_sequence(answer, VISIBLE, snapshot.sequence()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    name: String,
+}
+
+/// `POST /api/v1/databases`.
+pub async fn create(context: Context, body: Body) -> HttpResult {
+    context.params.only(&[])?;
+    let limit = context.app.config.limits.query_body_bytes;
+    let intake = Intake::open(&context, body, limit)?;
+    let (body, _room) = intake.whole(limit, "a name has at most 255 bytes").await?;
+    let create: Create = serde_json::from_slice(&body).map_err(|error| {
+        Error::new(Code::MalformedBody, format!("the body does not name a database: {error}"))
+            .hint(r#"send {"name":"metrics"}"#)
+    })?;
+    let name = Name::new(&create.name)?;
+    let command = Command::CreateDatabase { name: name.clone(), if_not_exists: false };
+    let receipt = execute(&context, command).await?;
+    let answer = answer::data_with(StatusCode::CREATED, json!({"name": &*name}));
+    Ok(with_sequence(answer, SEQUENCE, receipt.sequence))
+}
+
+/// `DELETE /api/v1/databases/{db}?confirm=true`.
+pub async fn drop(context: Context, PathName(name): PathName) -> HttpResult {
+    context.params.only(&["confirm"])?;
+    if !context.params.flag("confirm", false)? {
+        return Err(Error::new(
+            Code::ConfirmationNeeded,
+            format!("dropping database {:?} loses all of its rows", &*name),
+        )
+        .hint("add confirm=true if that is meant")
+        .into());
+    }
+    let receipt = execute(&context, Command::DropDatabase { name }).await?;
+    let answer = answer::data(json!({"dropped": receipt.changed}));
+    Ok(with_sequence(answer, SEQUENCE, receipt.sequence))
+}

@@ -1,0 +1,21 @@
+//! The routes of the contract, `docs/http-api.md`.
+//!
+//! `health.rs` §1 · `tables.rs` §2 without rows · `row_ingest.rs`, `row_query.rs` §2 rows ·
+//! `metric.rs` §3 · `line.rs` §4 · `msgpack.rs` §5 · `sql.rs` §6 · `databases.rs`, `operations.rs` §7 ·
+//! `dispatch.rs` the two routes that mean different things by their body · `router.rs` which path
+//! goes where.
+
+mod databases;
+mod dispatch;
+mod health;
+mod line;
+mod metric;
+mod msgpack;
+mod operations;
+mod router;
+mod row_ingest;
+mod row_query;
+mod sql;
+mod tables;
+
+pub use router::router;

@@ -1,0 +1,88 @@
+//! Which path goes where. Aliases stand beside the route they are the same as.
+
+use axum::Router;
+use axum::routing::{MethodRouter, get, post};
+use pulsora_model::name::nearest;
+use pulsora_model::{Code, Error, Result};
+
+use super::{
+    databases, dispatch, health, line, msgpack, operations, row_ingest, row_query, sql, tables,
+};
+use crate::app::App;
+use crate::error::HttpError;
+use crate::middleware;
+
+/// Every route with the layers around it.
+///
+/// # Errors
+/// `invalid_config` when the layers cannot be made.
+pub fn router(app: &App) -> Result<Router> {
+    let mut router: Router<App> = Router::new();
+    for (path, handler) in all() {
+        router = router.route(path, handler);
+    }
+    let routes = router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app.clone());
+    middleware::wrap(routes, app)
+}
+
+fn all() -> Vec<(&'static str, MethodRouter<App>)> {
+    let mut routes = vec![
+        ("/health", get(health::health)),
+        ("/ready", get(health::ready)),
+        ("/metrics", get(health::metrics)),
+        ("/ping", get(health::ping).post(health::ping)),
+        ("/tables", get(tables::list)),
+        ("/tables/{table}", get(tables::schema).put(tables::create).delete(tables::drop)),
+        ("/tables/{table}/ingest", post(row_ingest::ingest)),
+        ("/tables/{table}/query", get(row_query::query)),
+        ("/tables/{table}/schema", get(tables::schema)),
+        ("/tables/{table}/count", get(tables::count)),
+        ("/tables/{table}/rows/{id}", get(tables::row)),
+        ("/tables/{table}/row/{id}", get(tables::row)),
+        ("/write", post(dispatch::write)),
+        ("/query", post(dispatch::query)),
+        ("/api/v3/write_lp", post(line::write_v3)),
+        ("/api/v1/query", get(sql::get).post(sql::post)),
+        ("/api/v1/query/arrow", get(sql::get_arrow).post(sql::post_arrow)),
+        ("/api/v1/databases", get(databases::list).post(databases::create)),
+        ("/api/v1/databases/{database}", axum::routing::delete(databases::drop)),
+        ("/api/v1/flush", post(operations::flush)),
+        ("/api/v1/storage", get(operations::storage)),
+    ];
+    let line = ["/api/v2/write", "/api/v1/write", "/api/v1/write/line-protocol", "/api/v1/write/influxdb"];
+    routes.extend(line.map(|path| (path, post(line::write))));
+    let msgpack = ["/api/v1/write/msgpack", "/write/v2/msgpack", "/api/v2/msgpack"];
+    routes.extend(msgpack.map(|path| (path, post(msgpack::write))));
+    for path in ["/api/v1/monitoring/buffer", "/api/monitoring/buffer"] {
+        routes.push((path, get(operations::buffer)));
+    }
+    for path in ["/api/v1/monitoring/pool", "/api/monitoring/pool"] {
+        routes.push((path, get(operations::pool)));
+    }
+    routes
+}
+
+async fn not_found(request: axum::extract::Request) -> HttpError {
+    let path = request.uri().path();
+    let error = Error::new(Code::RouteNotFound, format!("there is no route {:?}", cut(path)));
+    let routes = all();
+    let near = nearest(path, routes.iter().map(|(path, _)| *path));
+    HttpError(match near.first() {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint("docs/http-api.md lists the routes"),
+    })
+}
+
+async fn method_not_allowed(request: axum::extract::Request) -> HttpError {
+    let (method, path) = (request.method(), request.uri().path());
+    let message = format!("{} is not a method of {:?}", cut(method.as_str()), cut(path));
+    HttpError(Error::new(Code::MethodNotAllowed, message).hint("the Allow header lists its methods"))
+}
+
+/// Paths can be as long as a request line; an answer repeats the start of one only.
+fn cut(text: &str) -> &str {
+    pulsora_model::name::prefix(text, pulsora_model::limits::EXCERPT_BYTES)
+}

@@ -1,0 +1,73 @@
+//! Every task and every blocking call of the server starts here.
+
+use std::time::Duration;
+
+use pulsora_model::{Code, Error, Result};
+use tokio::task::JoinHandle;
+
+use crate::allocator;
+use crate::app::App;
+use crate::memory;
+
+/// Bodies and batches below this are handled on the I/O thread: handing them over costs more.
+pub const INLINE_BYTES: usize = 64 << 10;
+
+/// How often histograms are folded and the memory peak is looked at.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// Runs `work`, which computes and does not wait, on a thread for parsers; at most one per core at a
+/// time. The work goes on if the caller goes away.
+///
+/// # Errors
+/// Those of `work`; `internal` when it panicked.
+pub async fn compute<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let permit = app.parsers.clone().acquire_owned().await;
+    let permit = permit.map_err(|_| Error::new(Code::Closed, "the server is shutting down"))?;
+    blocking(move || {
+        let result = work();
+        drop(permit);
+        result
+    })
+    .await
+}
+
+/// Runs `work`, which may wait for a disk or a peer, on a thread that may block.
+///
+/// # Errors
+/// Those of `work`; `internal` when it panicked.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::internal(format!("a worker ended: {error}"))),
+    }
+}
+
+/// Runs a future beside its caller; the caller's end does not end it.
+pub fn detached<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    tokio::spawn(future)
+}
+
+/// Keeps metrics small and the memory peak honest, until the app's last other holder is gone.
+pub fn upkeep(app: &App) -> JoinHandle<()> {
+    let app = app.clone();
+    detached(async move {
+        let mut tick = tokio::time::interval(UPKEEP);
+        loop {
+            tick.tick().await;
+            app.metrics.upkeep();
+            let allocated = allocator::allocated_bytes();
+            if allocated > app.config.memory.limit {
+                let anonymous = memory::resident().anonymous;
+                tracing::warn!(allocated, anonymous, "memory is above memory.limit");
+            }
+        }
+    })
+}

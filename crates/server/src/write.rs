@@ -1,0 +1,141 @@
+//! From a body in memory to rows in the engine: parse off the I/O threads, write, and parse again
+//! when the schema moved meanwhile.
+
+use std::sync::Arc;
+
+use pulsora_model::{Code, Detail, Error, Name, Result, Sequence, TableWrite};
+use pulsora_storage::{Catalog, Command, Durability, Receipt, WriteRequest};
+use pulsora_wire::Parsed;
+use pulsora_wire::rows::RowsParsed;
+
+use crate::context::{Context, Figures};
+use crate::metrics::Protocol;
+use crate::tasks;
+
+/// How often a body is parsed at most. The schema moves while a request is on its way only when
+/// another one adds a column or widens one; three in a row is a client that adds columns all the time.
+const ATTEMPTS: usize = 3;
+
+/// How rows go into the engine.
+pub struct Target {
+    /// For metrics and logs.
+    pub protocol: Protocol,
+    /// The database.
+    pub database: Name,
+    /// When it is acknowledged.
+    pub durability: Durability,
+    /// What a bad line does to the others.
+    pub partial: Partial,
+}
+
+/// What a bad line does to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partial {
+    /// The good ones are stored.
+    Accept,
+    /// Nothing is stored.
+    Refuse,
+}
+
+/// What became of a body, or of all pieces of one so far.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// WAL sequence of the last write; what is visible when there was none.
+    pub sequence: Sequence,
+    /// Rows stored.
+    pub rows: u64,
+    /// Lines, points or rows that could not be.
+    pub rejected: u64,
+    /// The first hundred of them.
+    pub details: Vec<Detail>,
+}
+
+/// Parses `body` against the present schemas and stores what is good.
+///
+/// # Errors
+/// Those of the parser and of the engine; `partial_write` when something is bad and the target
+/// refuses partial writes. Then nothing is stored.
+pub async fn store<P>(context: &Context, target: &Target, bytes: usize, parse: P) -> Result<Stored>
+where
+    P: Fn(&Arc<Catalog>) -> Result<Parsed> + Clone + Send + 'static,
+{
+    let mut attempt = 1;
+    loop {
+        let mut parsed = run_parser(context, bytes, parse.clone()).await?;
+        if parsed.rejected > 0 && target.partial == Partial::Refuse {
+            let stored = Stored { rejected: parsed.rejected, details: parsed.details, ..Stored::default() };
+            return Err(partial_write(&stored, parsed.rows));
+        }
+        match send(context, target, std::mem::take(&mut parsed.tables)).await {
+            Ok(sequence) => return Ok(finish(context, target, bytes, sequence, parsed)),
+            Err(error) if error.code() == Code::SchemaMoved && attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn run_parser<P>(context: &Context, bytes: usize, parse: P) -> Result<Parsed>
+where
+    P: Fn(&Arc<Catalog>) -> Result<Parsed> + Send + 'static,
+{
+    let catalog = context.running.engine.catalog();
+    if bytes <= tasks::INLINE_BYTES {
+        return parse(&catalog);
+    }
+    tasks::compute(&context.app, move || parse(&catalog)).await
+}
+
+async fn send(context: &Context, target: &Target, tables: Vec<TableWrite>) -> Result<Sequence> {
+    let engine = &context.running.engine;
+    if tables.is_empty() {
+        return Ok(engine.snapshot().sequence());
+    }
+    let (database, durability) = (target.database.clone(), target.durability);
+    Ok(engine.write(WriteRequest { database, tables, durability }).await?.sequence)
+}
+
+fn finish(
+    context: &Context,
+    target: &Target,
+    bytes: usize,
+    sequence: Sequence,
+    parsed: Parsed,
+) -> Stored {
+    context.app.metrics.ingested(target.protocol, parsed.rows, bytes as u64, parsed.rejected);
+    Figures::add(&context.figures.rows, parsed.rows);
+    Stored { sequence, rows: parsed.rows, rejected: parsed.rejected, details: parsed.details }
+}
+
+/// `partial_write`: `stored.rejected` of all lines, points or items are bad.
+pub fn partial_write(stored: &Stored, good: u64) -> Error {
+    let all = stored.rejected + good;
+    let what = match stored.rows {
+        0 => "nothing is stored",
+        _ => "the others are stored",
+    };
+    Error::new(
+        Code::PartialWrite,
+        format!("{} of {all} lines, points or items cannot be stored; {what}", stored.rejected),
+    )
+    .hint("details lists the first hundred; correct them and send those again")
+    .written(stored.rows)
+    .details(stored.details.iter().cloned())
+}
+
+/// A body of rows of one table as what all bodies become.
+pub fn of_rows(rows: RowsParsed) -> Parsed {
+    Parsed {
+        tables: rows.write.into_iter().collect(),
+        rows: rows.rows,
+        rejected: rows.rejected,
+        details: rows.details,
+    }
+}
+
+/// Changes the catalog.
+///
+/// # Errors
+/// Those of the command.
+pub async fn execute(context: &Context, command: Command) -> Result<Receipt> {
+    context.running.engine.execute(command).await
+}

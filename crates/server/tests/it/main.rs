@@ -1,0 +1,10 @@
+//! The contract over HTTP, against a server in this process.
+
+mod client;
+mod health;
+mod line;
+mod metric;
+mod operations;
+mod rows;
+mod sql;
+mod transport;
