@@ -35,6 +35,8 @@ const ROOM_MIN: u64 = 64 << 10;
 pub struct Intake<'a> {
     context: &'a Context,
     stream: BodyDataStream,
+    /// Length that the client says the body has, as it comes.
+    announced: Option<u64>,
     /// `None` once the body has ended.
     decoder: Option<BodyDecoder>,
     step: usize,
@@ -74,6 +76,7 @@ impl<'a> Intake<'a> {
         Ok(Intake {
             context,
             stream: body.into_data_stream(),
+            announced,
             decoder: Some(decoder),
             step: STEP_BYTES,
             zstd: encoding.is_some_and(|text| text.to_ascii_lowercase().contains("zstd")),
@@ -90,12 +93,16 @@ impl<'a> Intake<'a> {
     /// `body_too_large`, `malformed_body`, `overloaded` when there is no room in time, `timeout` when
     /// the client pauses too long, `cancelled` when it goes away.
     pub async fn fill(&mut self, target: usize) -> Result<()> {
+        if !self.started {
+            let announced = self.announced.unwrap_or(0).min(target as u64);
+            self.reserve(announced).await?;
+        }
         while self.buffer.len() <= target {
             if self.waiting.is_empty() && !self.receive().await? {
                 return Ok(());
             }
             self.unpack(target)?;
-            self.reserve().await?;
+            self.reserve(self.buffer.len() as u64).await?;
         }
         Ok(())
     }
@@ -144,7 +151,8 @@ impl<'a> Intake<'a> {
         })?;
         match next {
             Some(Ok(chunk)) => {
-                let zstd = self.zstd || chunk.len() < ZSTD_MAGIC.len() || chunk.starts_with(ZSTD_MAGIC);
+                let zstd =
+                    self.zstd || chunk.len() < ZSTD_MAGIC.len() || chunk.starts_with(ZSTD_MAGIC);
                 if !std::mem::replace(&mut self.started, true) && !zstd {
                     self.step = WIDE_STEP_BYTES;
                 }
@@ -178,8 +186,9 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    async fn reserve(&mut self) -> Result<()> {
-        let wanted = self.buffer.len() as u64 * ROOM_FACTOR;
+    /// Takes room for `bytes` of the body.
+    async fn reserve(&mut self, bytes: u64) -> Result<()> {
+        let wanted = bytes.saturating_mul(ROOM_FACTOR);
         self.reservation.grow(wanted.max(ROOM_MIN), self.context.app.config.ingest.max_wait).await
     }
 }

@@ -50,22 +50,36 @@ impl FromRequestParts<App> for Context {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Context, HttpError> {
-        let arrived_ns = app.env.clock.monotonic_ns();
-        let running = app.running()?.clone();
-        let params = Params::of(&parts.uri)?;
+        let context = Context::of(parts, app)?;
         app.memory.admit(app.config.ingest.max_wait).await?;
-        Ok(Context {
-            running,
-            params,
-            app: app.clone(),
-            headers: parts.headers.clone(),
-            figures: parts.extensions.get().cloned().unwrap_or_default(),
-            arrived_ns,
-        })
+        Ok(context)
+    }
+}
+
+/// A request of an operator, who must get through when memory is short: flushes and drops give it
+/// back, and reports say who has it.
+pub struct Operator(pub Context);
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Operator, HttpError> {
+        Ok(Operator(Context::of(parts, app)?))
     }
 }
 
 impl Context {
+    fn of(parts: &Parts, app: &App) -> Result<Context> {
+        Ok(Context {
+            arrived_ns: app.env.clock.monotonic_ns(),
+            running: app.running()?.clone(),
+            params: Params::of(&parts.uri)?,
+            app: app.clone(),
+            headers: parts.headers.clone(),
+            figures: parts.extensions.get().cloned().unwrap_or_default(),
+        })
+    }
+
     /// The database of the request: header > `db` > `bucket` (the part before `/`) > `default`.
     ///
     /// # Errors

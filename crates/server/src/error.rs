@@ -182,7 +182,8 @@ mod tests {
     #[tokio::test]
     async fn the_shape_is_the_contract_and_hides_the_inside() {
         let detail = Detail { line: Some(3), message: "bad".into(), ..Detail::default() };
-        let error = Error::new(Code::PartialWrite, "1 of 2 lines").hint("h").written(1).details([detail]);
+        let error =
+            Error::new(Code::PartialWrite, "1 of 2 lines").hint("h").written(1).details([detail]);
         let text = body(HttpError(error)).await;
         assert_eq!(
             text,

@@ -22,8 +22,9 @@ pub const PERFORMANCE: &str = "pulsora::performance";
 /// the file cannot be opened.
 pub fn install(config: &LoggingConfig) -> Result<()> {
     let filter = EnvFilter::try_new(&config.level).map_err(|error| {
-        Error::new(Code::InvalidConfig, format!("logging.level: {error}"))
-            .hint("use error, warn, info, debug, trace, or filters such as info,pulsora_storage=debug")
+        Error::new(Code::InvalidConfig, format!("logging.level: {error}")).hint(
+            "use error, warn, info, debug, trace, or filters such as info,pulsora_storage=debug",
+        )
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

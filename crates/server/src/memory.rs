@@ -70,10 +70,7 @@ fn parse(status: &str) -> Resident {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
     };
-    Resident {
-        anonymous: field("RssAnon:").unwrap_or(0),
-        total: field("VmRSS:").unwrap_or(0),
-    }
+    Resident { anonymous: field("RssAnon:").unwrap_or(0), total: field("VmRSS:").unwrap_or(0) }
 }
 
 #[cfg(test)]

@@ -49,7 +49,9 @@ impl Params {
         let error = Error::new(Code::UnknownParameter, format!("unknown parameter {wrong:?}"));
         Err(match nearest(wrong, all()).first() {
             Some(near) => error.hint(format!("did you mean {near}?")),
-            None => error.hint(format!("this route knows {}", all().collect::<Vec<_>>().join(", "))),
+            None => {
+                error.hint(format!("this route knows {}", all().collect::<Vec<_>>().join(", ")))
+            }
         })
     }
 

@@ -68,7 +68,8 @@ impl Pieces {
             record_boundary(self.boundary, &buffered[..self.piece_bytes.min(buffered.len())])
         };
         if len == 0 && !buffered.is_empty() {
-            let message = format!("one record of the body has more than {} bytes", self.piece_bytes);
+            let message =
+                format!("one record of the body has more than {} bytes", self.piece_bytes);
             let error = Error::new(Code::BodyTooLarge, message)
                 .hint("is a quote open? Else raise ingest.atomic_body_bytes");
             return Err(self.so_far(error));
@@ -146,9 +147,9 @@ impl Pieces {
     fn so_far(&self, error: Error) -> Error {
         match self.total.rows {
             0 => error,
-            rows => error
-                .context(format!("after {rows} rows of this body were stored"))
-                .written(rows),
+            rows => {
+                error.context(format!("after {rows} rows of this body were stored")).written(rows)
+            }
         }
     }
 }

@@ -148,7 +148,12 @@ mod tests {
     }
 
     /// One page of `times`, as the server makes it.
-    fn page(times: &[i64], limit: u64, size: usize, cursor: Option<Cursor>) -> (Vec<i64>, Option<Cursor>) {
+    fn page(
+        times: &[i64],
+        limit: u64,
+        size: usize,
+        cursor: Option<Cursor>,
+    ) -> (Vec<i64>, Option<Cursor>) {
         let range = cursor.map_or(TimeRange::ALL, |cursor| cursor.rest(TimeRange::ALL));
         let scanned: Vec<i64> = times.iter().copied().filter(|t| range.contains(*t)).collect();
         let skip = cursor.map_or(0, |cursor| cursor.passed);

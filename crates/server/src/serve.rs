@@ -7,7 +7,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-
 use axum::Router;
 use pulsora_env::Env;
 use pulsora_model::{Error, Result};
@@ -160,19 +159,19 @@ fn query_options(config: &Config) -> QueryOptions {
     }
 }
 
-/// Serves until SIGTERM or SIGINT, then shuts down. `ready` is called once recovery is done, with the
-/// bound address.
+/// Serves until SIGTERM or SIGINT, then shuts down. `bound` is called with the bound address as soon as
+/// `/health` answers; recovery may go on then.
 ///
 /// # Errors
 /// Those of [`Server::start`], [`Server::opened`] and [`Server::shutdown`].
-pub async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<()> {
+pub async fn serve(config: Config, bound: impl FnOnce(SocketAddr)) -> Result<()> {
     let mut signals = Signals::new()?;
     let mut server = Server::start(config).await?;
+    bound(server.addr());
     let signal = tokio::select! {
         // Both only wait; dropping either loses nothing.
         opened = server.opened() => {
             opened?;
-            ready(server.addr());
             signals.next().await
         }
         signal = signals.next() => signal,
@@ -204,4 +203,3 @@ impl Signals {
         }
     }
 }
-

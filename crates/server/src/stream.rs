@@ -28,6 +28,9 @@ use crate::tasks;
 /// How much of a result is held back: an answer up to here is all or nothing.
 pub const HELD_BYTES: usize = 1 << 20;
 
+/// How long the line that says why an NDJSON answer broke off may take to the socket.
+const LAST_LINE_GRACE: Duration = Duration::from_millis(100);
+
 /// Rows of a batch above which it is written off the I/O thread.
 const INLINE_ROWS: usize = 512;
 
@@ -110,7 +113,11 @@ fn rest(
     stream::unfold(State::Writing(Box::new(writing)), move |state| async move {
         match state {
             State::Ended => None,
-            State::Broken(error) => Some((Err(error), State::Ended)),
+            State::Broken(error) => {
+                // A broken body is closed without what is still buffered.
+                tokio::time::sleep(LAST_LINE_GRACE).await;
+                Some((Err(error), State::Ended))
+            }
             State::Writing(mut writing) => match writing.next().await {
                 Ok(None) => None,
                 Ok(Some(chunk)) => Some((Ok(chunk), State::Writing(writing))),

@@ -63,7 +63,8 @@ where
     loop {
         let mut parsed = run_parser(context, bytes, parse.clone()).await?;
         if parsed.rejected > 0 && target.partial == Partial::Refuse {
-            let stored = Stored { rejected: parsed.rejected, details: parsed.details, ..Stored::default() };
+            let stored =
+                Stored { rejected: parsed.rejected, details: parsed.details, ..Stored::default() };
             return Err(partial_write(&stored, parsed.rows));
         }
         match send(context, target, std::mem::take(&mut parsed.tables)).await {

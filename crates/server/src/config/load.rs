@@ -63,8 +63,9 @@ pub(super) fn load(
         .map(|key| Setting { key, text: key.default.to_owned(), origin: Origin::Default })
         .collect();
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::io(format!("read the configuration {}", path.display()), error))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::io(format!("read the configuration {}", path.display()), error)
+        })?;
         read_file(&text, &mut settings).map_err(|error| error.context(path.display()))?;
     }
     read_environment(env, &mut settings)?;
@@ -126,7 +127,8 @@ fn read_environment(
     settings: &mut [Setting],
 ) -> Result<()> {
     for (variable, value) in env {
-        let Some(rest) = variable.strip_prefix("PULSORA_").filter(|rest| rest.contains("__")) else {
+        let Some(rest) = variable.strip_prefix("PULSORA_").filter(|rest| rest.contains("__"))
+        else {
             continue;
         };
         let name = rest.replacen("__", ".", 1).to_lowercase();

@@ -66,7 +66,8 @@ pub fn markdown() -> String {
     out
 }
 
-const COLUMNS: &str = "| key | default | value | environment | flag | meaning |\n|---|---|---|---|---|---|\n";
+const COLUMNS: &str =
+    "| key | default | value | environment | flag | meaning |\n|---|---|---|---|---|---|\n";
 
 const HEAD: &str = "# Configuration
 

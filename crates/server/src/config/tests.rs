@@ -5,11 +5,7 @@ use super::keys::{Kind, keys};
 use super::value::check;
 use super::*;
 
-fn load(
-    file: &str,
-    env: &[(&str, &str)],
-    flags: &[(&str, &str)],
-) -> pulsora_model::Result<Config> {
+fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> pulsora_model::Result<Config> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pulsora.toml");
     std::fs::write(&path, file).unwrap();
@@ -75,10 +71,13 @@ fn file_then_environment_then_flags() {
     assert_eq!(config.server.listen, "c:3");
     assert_eq!(config.query.max_rows, 2_000);
     assert_eq!(config.query.timeout.as_secs(), 60);
-    let origins: Vec<String> = ["server.listen", "query.max_rows", "query.timeout", "wal.max_bytes"]
-        .iter()
-        .map(|name| config.settings.iter().find(|s| s.key.name == *name).unwrap().origin.to_string())
-        .collect();
+    let origins: Vec<String> =
+        ["server.listen", "query.max_rows", "query.timeout", "wal.max_bytes"]
+            .iter()
+            .map(|name| {
+                config.settings.iter().find(|s| s.key.name == *name).unwrap().origin.to_string()
+            })
+            .collect();
     assert_eq!(
         origins,
         ["command line", "environment, PULSORA_QUERY__MAX_ROWS", "file, line 5", "default"]

@@ -38,7 +38,8 @@ pub fn parse_bytes(text: &str) -> Result<u64> {
 /// # Errors
 /// `invalid_config` when it is something else or longer than 584 years.
 pub fn parse_duration(text: &str) -> Result<Duration> {
-    let error = || not_a(text, "a time span", "use numbers with us, ms, s, m, h, d or w: 250ms, 1h30m");
+    let error =
+        || not_a(text, "a time span", "use numbers with us, ms, s, m, h, d or w: 250ms, 1h30m");
     let mut rest = text.trim();
     if rest == "0" {
         return Ok(Duration::ZERO);

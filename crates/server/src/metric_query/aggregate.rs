@@ -59,7 +59,9 @@ impl Aggregation {
         };
         let group_by = match &body["group_by"] {
             Value::Null => Vec::new(),
-            Value::Array(names) => names.iter().map(|name| group(name, schema)).collect::<Result<_>>()?,
+            Value::Array(names) => {
+                names.iter().map(|name| group(name, schema)).collect::<Result<_>>()?
+            }
             one => vec![group(one, schema)?],
         };
         Ok(Some(Aggregation { function, step_ns, start_ns, group_by }))
@@ -117,7 +119,8 @@ impl Aggregation {
                 continue;
             }
             let tags = self.group_by.iter().cloned().zip(group);
-            let tags = tags.filter_map(|(name, value)| Some((name, Value::String(value?)))).collect();
+            let tags =
+                tags.filter_map(|(name, value)| Some((name, Value::String(value?)))).collect();
             push(&mut out, count, &point(&query.schema.name, ms(bucket), fields, tags))?;
             count += 1;
         }
@@ -144,7 +147,8 @@ struct Roles {
 impl Roles {
     fn new(aggregation: &Aggregation, schema: &TableSchema, columns: &SchemaRef) -> Result<Roles> {
         let position = |name: &str| columns.index_of(name).map_err(Error::from);
-        let groups = aggregation.group_by.iter().map(|name| position(name)).collect::<Result<_>>()?;
+        let groups =
+            aggregation.group_by.iter().map(|name| position(name)).collect::<Result<_>>()?;
         let fields = schema
             .columns
             .iter()
@@ -246,9 +250,7 @@ impl Accumulator {
                 Ok(sum) => Value::from(sum),
                 Err(_) => float(self.integers as f64),
             }),
-            Function::Avg => {
-                Some(float((self.floats + self.integers as f64) / self.count as f64))
-            }
+            Function::Avg => Some(float((self.floats + self.integers as f64) / self.count as f64)),
             Function::Min | Function::Max | Function::First | Function::Last => {
                 self.best.map(|(_, best)| best.json)
             }

@@ -9,6 +9,3 @@ mod points;
 mod request;
 
 pub use request::MetricQuery;
-
-#[cfg(test)]
-mod tests;

@@ -34,8 +34,7 @@ pub struct MetricAnswer {
 /// Longest answer, bytes: it is made as a whole.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-const KEYS: &[&str] =
-    &["metric", "start", "end", "tags", "limit", "aggregate", "step", "group_by"];
+const KEYS: &[&str] = &["metric", "start", "end", "tags", "limit", "aggregate", "step", "group_by"];
 
 impl MetricQuery {
     /// Reads the body of a query; `table` finds the schema of a metric.

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use axum::http::Method;
 use metrics::{Key, Label, Metadata, Recorder, SharedString};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 use pulsora_model::Code;
 
 /// Bounds of latency histograms, seconds: a factor of about 2.5 from below one disk sync to the

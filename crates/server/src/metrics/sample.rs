@@ -43,7 +43,12 @@ fn process(app: &App, text: &mut Text) {
     let anonymous = resident.anonymous;
     gauge(text, "pulsora_memory_anonymous_bytes", "Anonymous memory of the process.", anonymous);
     let total = resident.total;
-    gauge(text, "pulsora_memory_resident_bytes", "Memory of the process, mapped files included.", total);
+    gauge(
+        text,
+        "pulsora_memory_resident_bytes",
+        "Memory of the process, mapped files included.",
+        total,
+    );
 }
 
 fn log(stats: &EngineStats, text: &mut Text) {
@@ -57,22 +62,62 @@ fn log(stats: &EngineStats, text: &mut Text) {
         stats.syncs,
     );
     counter(text, "pulsora_wal_groups_total", "Groups written to the log.", stats.groups_written);
-    counter(text, "pulsora_wal_records_total", "Requests written to the log.", stats.records_written);
+    counter(
+        text,
+        "pulsora_wal_records_total",
+        "Requests written to the log.",
+        stats.records_written,
+    );
     let mean = stats.records_written as f64 / stats.groups_written.max(1) as f64;
     text.gauge("pulsora_wal_group_records_mean", "Requests per group since the start.", mean);
-    counter(text, "pulsora_wal_written_bytes_total", "Bytes written to the log.", stats.wal_bytes_written);
+    counter(
+        text,
+        "pulsora_wal_written_bytes_total",
+        "Bytes written to the log.",
+        stats.wal_bytes_written,
+    );
     gauge(text, "pulsora_wal_bytes", "Bytes of log files on disk.", stats.wal_bytes);
     gauge(text, "pulsora_wal_files", "Log files on disk.", stats.wal_files);
     counter(text, "pulsora_rows_written_total", "Rows taken in.", stats.rows_written);
-    counter(text, "pulsora_write_errors_total", "Writes that the engine refused.", stats.write_errors);
-    gauge(text, "pulsora_write_queue_requests", "Writes that wait for a group.", stats.queue_requests);
-    gauge(text, "pulsora_write_queue_bytes", "Bytes of writes that wait for a group.", stats.queue_bytes);
+    counter(
+        text,
+        "pulsora_write_errors_total",
+        "Writes that the engine refused.",
+        stats.write_errors,
+    );
+    gauge(
+        text,
+        "pulsora_write_queue_requests",
+        "Writes that wait for a group.",
+        stats.queue_requests,
+    );
+    gauge(
+        text,
+        "pulsora_write_queue_bytes",
+        "Bytes of writes that wait for a group.",
+        stats.queue_bytes,
+    );
     gauge(text, "pulsora_visible_sequence", "Sequence that queries see.", stats.visible.0);
     let refused = u64::from(stats.disk_full || stats.poisoned.is_some());
-    gauge(text, "pulsora_writes_refused", "1 while writes are refused: disk full or log failed.", refused);
-    gauge(text, "pulsora_disk_full", "1 while the disk is nearly full.", u64::from(stats.disk_full));
+    gauge(
+        text,
+        "pulsora_writes_refused",
+        "1 while writes are refused: disk full or log failed.",
+        refused,
+    );
+    gauge(
+        text,
+        "pulsora_disk_full",
+        "1 while the disk is nearly full.",
+        u64::from(stats.disk_full),
+    );
     let skipped = stats.skipped_groups;
-    gauge(text, "pulsora_recovery_skipped_groups", "Damaged log groups left out at start.", skipped);
+    gauge(
+        text,
+        "pulsora_recovery_skipped_groups",
+        "Damaged log groups left out at start.",
+        skipped,
+    );
 }
 
 fn memtables(stats: &EngineStats, text: &mut Text) {
@@ -82,9 +127,18 @@ fn memtables(stats: &EngineStats, text: &mut Text) {
     gauge(text, "pulsora_memtable_bytes", "Bytes of rows in memory.", stats.memtable_bytes);
     gauge(text, "pulsora_memtable_rows", "Rows in memory.", stats.memtable_rows);
     let oldest = stats.oldest_memtable_seconds;
-    text.gauge("pulsora_memtable_oldest_seconds", "Age of the oldest row that is in no segment.", oldest);
+    text.gauge(
+        "pulsora_memtable_oldest_seconds",
+        "Age of the oldest row that is in no segment.",
+        oldest,
+    );
     counter(text, "pulsora_flushes_total", "Flushes that were committed.", stats.flushes);
-    counter(text, "pulsora_flush_errors_total", "Flushes that failed (they are retried).", stats.flush_errors);
+    counter(
+        text,
+        "pulsora_flush_errors_total",
+        "Flushes that failed (they are retried).",
+        stats.flush_errors,
+    );
     text.counter("pulsora_flush_seconds_total", "Time spent in flushes.", stats.flush_seconds);
     counter(text, "pulsora_flushed_rows_total", "Rows written to segments.", stats.flushed_rows);
     counter(text, "pulsora_flushed_bytes_total", "Bytes of segments written.", stats.flushed_bytes);
@@ -95,8 +149,18 @@ fn segments(stats: &EngineStats, text: &mut Text) {
     gauge(text, "pulsora_segments", "Segments.", stats.segments);
     gauge(text, "pulsora_segment_bytes", "Bytes of segments on disk.", stats.segment_bytes);
     gauge(text, "pulsora_segment_rows", "Rows in segments.", stats.segment_rows);
-    gauge(text, "pulsora_deleted_rows", "Rows of segments that a bitmap hides.", stats.deleted_rows);
-    gauge(text, "pulsora_manifest_version", "Number of the last manifest edit.", stats.manifest_version);
+    gauge(
+        text,
+        "pulsora_deleted_rows",
+        "Rows of segments that a bitmap hides.",
+        stats.deleted_rows,
+    );
+    gauge(
+        text,
+        "pulsora_manifest_version",
+        "Number of the last manifest edit.",
+        stats.manifest_version,
+    );
     gauge(text, "pulsora_tables", "Tables of all databases.", stats.tables.len() as u64);
 }
 

@@ -35,7 +35,14 @@ impl Text {
     }
 
     /// A histogram from its cumulative buckets (upper bound, count).
-    pub fn histogram(&mut self, name: &str, help: &str, buckets: &[(f64, u64)], sum: f64, count: u64) {
+    pub fn histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        buckets: &[(f64, u64)],
+        sum: f64,
+        count: u64,
+    ) {
         self.head(name, help, "histogram");
         let bucket = format!("{name}_bucket");
         for (bound, below) in buckets.iter().filter(|(bound, _)| bound.is_finite()) {

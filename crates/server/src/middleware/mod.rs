@@ -7,3 +7,6 @@ mod layers;
 mod observe;
 
 pub use layers::wrap;
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::answer::{self, SEQUENCE, VISIBLE, with_sequence};
 use crate::body::Intake;
-use crate::context::{Context, PathName};
+use crate::context::{Context, Operator, PathName};
 use crate::error::HttpResult;
 use crate::write::execute;
 
@@ -53,7 +53,7 @@ pub async fn create(context: Context, body: Body) -> HttpResult {
 }
 
 /// `DELETE /api/v1/databases/{db}?confirm=true`.
-pub async fn drop(context: Context, PathName(name): PathName) -> HttpResult {
+pub async fn drop(Operator(context): Operator, PathName(name): PathName) -> HttpResult {
     context.params.only(&["confirm"])?;
     if !context.params.flag("confirm", false)? {
         return Err(Error::new(

@@ -35,5 +35,9 @@ pub async fn query(context: Context, body: Body) -> HttpResult {
         Error::new(Code::MalformedBody, format!("the body is not JSON: {error}"))
             .hint(r#"send {"sql":"…"} or {"metric":"…","start":ms,"end":ms}"#)
     })?;
-    if json.get("sql").is_some() { sql::body(context, json, None).await } else { metric::query(context, json).await }
+    if json.get("sql").is_some() {
+        sql::body(context, json, None).await
+    } else {
+        metric::query(context, json).await
+    }
 }

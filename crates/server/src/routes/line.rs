@@ -55,7 +55,8 @@ async fn store(
     partial: Partial,
 ) -> HttpResult {
     let database = context.database()?;
-    let target = Target { protocol: Protocol::Line, database: database.clone(), durability, partial };
+    let target =
+        Target { protocol: Protocol::Line, database: database.clone(), durability, partial };
     let options = LineOptions { precision, now_ns: context.now_ns() };
     let parse = move |body: &[u8], catalog: &Arc<Catalog>| {
         line::parse(body, &options, &catalog.lookup(&database))

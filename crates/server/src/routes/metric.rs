@@ -31,8 +31,7 @@ pub async fn write(context: &Context, intake: Intake<'_>) -> HttpResult {
         durability: context.durability()?,
         partial: Partial::Accept,
     };
-    let options =
-        MetricOptions { precision: precision(context, "ms")?, now_ns: context.now_ns() };
+    let options = MetricOptions { precision: precision(context, "ms")?, now_ns: context.now_ns() };
     let parse = move |body: &bytes::Bytes, catalog: &Arc<Catalog>| {
         metric::parse(body, &options, &catalog.lookup(&database))
     };

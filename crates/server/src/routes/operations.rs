@@ -7,11 +7,11 @@ use pulsora_storage::{EngineStats, FlushFilter};
 use serde_json::{Map, Value, json};
 
 use crate::answer::{self, SEQUENCE, with_sequence};
-use crate::context::Context;
+use crate::context::{Context, Operator};
 use crate::error::HttpResult;
 
 /// `POST /api/v1/flush[?db&table]`.
-pub async fn flush(context: Context) -> HttpResult {
+pub async fn flush(Operator(context): Operator) -> HttpResult {
     context.params.only(&["table"])?;
     let table = context.params.text("table").map(Name::new).transpose()?;
     let filter = FlushFilter { database: flushed_database(&context, table.is_some())?, table };
@@ -40,7 +40,8 @@ fn check_exists(context: &Context, filter: &FlushFilter) -> Result<()> {
 }
 
 /// `GET /api/v1/monitoring/buffer`.
-pub async fn buffer(context: Context) -> HttpResult {
+pub async fn buffer(Operator(context): Operator) -> HttpResult {
+    context.params.only(&[])?;
     let stats = context.running.engine.stats();
     let sizes: Map<String, Value> = stats
         .tables
@@ -60,7 +61,8 @@ pub async fn buffer(context: Context) -> HttpResult {
 }
 
 /// `GET /api/v1/monitoring/pool`.
-pub async fn pool(context: Context) -> HttpResult {
+pub async fn pool(Operator(context): Operator) -> HttpResult {
+    context.params.only(&[])?;
     let pool = context.running.queries.pool();
     Ok(Json(json!({
         "pool_size": pool.pool_size,
@@ -74,7 +76,7 @@ pub async fn pool(context: Context) -> HttpResult {
 }
 
 /// `GET /api/v1/storage`.
-pub async fn storage(context: Context) -> HttpResult {
+pub async fn storage(Operator(context): Operator) -> HttpResult {
     context.params.only(&[])?;
     Ok(report(&context.running.engine.stats()))
 }

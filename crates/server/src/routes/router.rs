@@ -1,7 +1,7 @@
 //! Which path goes where. Aliases stand beside the route they are the same as.
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result};
 
@@ -35,7 +35,7 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/metrics", get(health::metrics)),
         ("/ping", get(health::ping).post(health::ping)),
         ("/tables", get(tables::list)),
-        ("/tables/{table}", get(tables::schema).put(tables::create).delete(tables::drop)),
+        ("/tables/{table}", put(tables::create).delete(tables::drop)),
         ("/tables/{table}/ingest", post(row_ingest::ingest)),
         ("/tables/{table}/query", get(row_query::query)),
         ("/tables/{table}/schema", get(tables::schema)),
@@ -48,11 +48,12 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/v1/query", get(sql::get).post(sql::post)),
         ("/api/v1/query/arrow", get(sql::get_arrow).post(sql::post_arrow)),
         ("/api/v1/databases", get(databases::list).post(databases::create)),
-        ("/api/v1/databases/{database}", axum::routing::delete(databases::drop)),
+        ("/api/v1/databases/{database}", delete(databases::drop)),
         ("/api/v1/flush", post(operations::flush)),
         ("/api/v1/storage", get(operations::storage)),
     ];
-    let line = ["/api/v2/write", "/api/v1/write", "/api/v1/write/line-protocol", "/api/v1/write/influxdb"];
+    let line =
+        ["/api/v2/write", "/api/v1/write", "/api/v1/write/line-protocol", "/api/v1/write/influxdb"];
     routes.extend(line.map(|path| (path, post(line::write))));
     let msgpack = ["/api/v1/write/msgpack", "/write/v2/msgpack", "/api/v2/msgpack"];
     routes.extend(msgpack.map(|path| (path, post(msgpack::write))));
@@ -79,7 +80,9 @@ async fn not_found(request: axum::extract::Request) -> HttpError {
 async fn method_not_allowed(request: axum::extract::Request) -> HttpError {
     let (method, path) = (request.method(), request.uri().path());
     let message = format!("{} is not a method of {:?}", cut(method.as_str()), cut(path));
-    HttpError(Error::new(Code::MethodNotAllowed, message).hint("the Allow header lists its methods"))
+    HttpError(
+        Error::new(Code::MethodNotAllowed, message).hint("the Allow header lists its methods"),
+    )
 }
 
 /// Paths can be as long as a request line; an answer repeats the start of one only.

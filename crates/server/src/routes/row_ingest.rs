@@ -209,7 +209,9 @@ fn options(context: &Context) -> Result<RowOptions> {
             None => defaults.null_texts.clone(),
         },
         on_error: on_error(context)?,
-        partition: params.text("partition").map_or(Ok(defaults.partition), PartitionWidth::parse)?,
+        partition: params
+            .text("partition")
+            .map_or(Ok(defaults.partition), PartitionWidth::parse)?,
         mode: params.text("mode").map(Mode::parse).transpose()?,
         now_ns: context.now_ns(),
     })

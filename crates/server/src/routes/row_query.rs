@@ -26,7 +26,16 @@ use crate::stream::{Answer, HELD_BYTES, hold, queried, respond, took};
 use crate::time_param::time_range;
 
 const PARAMETERS: &[&str] = &[
-    "start", "end", "limit", "offset", "order", "columns", "tags", "cursor", "format", "times",
+    "start",
+    "end",
+    "limit",
+    "offset",
+    "order",
+    "columns",
+    "tags",
+    "cursor",
+    "format",
+    "times",
     "nonfinite",
 ];
 
@@ -61,7 +70,8 @@ pub async fn query(context: Context, PathName(table): PathName) -> HttpResult {
     let query = read(&context.params, &schema, context.app.config.query.max_rows)?;
     let visible = snapshot.sequence();
     let small = query.page().wanted() <= ONE_GO_ROWS;
-    let whole = if small { in_one_go(&context, &snapshot, &query, format, options).await? } else { None };
+    let whole =
+        if small { in_one_go(&context, &snapshot, &query, format, options).await? } else { None };
     let response = match whole {
         Some(response) => response,
         None => streamed(&context, snapshot, query, format, options).await?,
@@ -151,7 +161,11 @@ async fn streamed(
 
 /// Where the page after `query` begins: by metadata if it says that there is none, else from the
 /// times alone.
-fn look_ahead(snapshot: &Snapshot, mut query: Query, cancel: &CancelFlag) -> Result<Option<Cursor>> {
+fn look_ahead(
+    snapshot: &Snapshot,
+    mut query: Query,
+    cancel: &CancelFlag,
+) -> Result<Option<Cursor>> {
     let all = Scan { limit: None, ..query.scan.clone() };
     let rows = snapshot.statistics(&all)?.rows;
     if rows.is_some_and(|rows| rows <= query.skip.saturating_add(query.limit)) {

@@ -95,8 +95,11 @@ async fn run(context: Context, statement: Statement, format: Option<ResultFormat
     let format = format.map_or_else(|| format_of(&context, &statement), Ok)?;
     let options = options(&context, &statement)?;
     let (request, database) = (request(&context, statement)?, context.database()?);
-    let result =
-        context.running.queries.sql(SqlRequest { database: database.to_string(), ..request }).await?;
+    let result = context
+        .running
+        .queries
+        .sql(SqlRequest { database: database.to_string(), ..request })
+        .await?;
     let (visible, kind) = (result.visible, result.kind);
     let counters = Arc::clone(&result.counters);
     let answer = Answer {
@@ -112,9 +115,7 @@ async fn run(context: Context, statement: Statement, format: Option<ResultFormat
     };
     let response = with_sequence(respond(hold(answer).await?), VISIBLE, visible);
     Ok(match kind {
-        StatementKind::Change | StatementKind::Insert => {
-            with_sequence(response, SEQUENCE, visible)
-        }
+        StatementKind::Change | StatementKind::Insert => with_sequence(response, SEQUENCE, visible),
         StatementKind::Query | StatementKind::Show => response,
     })
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::row_query::{format_of, result_options};
 use crate::answer::{self, SEQUENCE, VISIBLE, with_sequence};
 use crate::body::Intake;
-use crate::context::{Context, PathName};
+use crate::context::{Context, Operator, PathName};
 use crate::error::HttpResult;
 use crate::metrics::QueryKind;
 use crate::stream::{queried, took};
@@ -114,7 +114,10 @@ pub async fn row(context: Context, Path((table, id)): Path<(String, String)>) ->
     };
     let took = took(&context.app, context.arrived_ns);
     queried(&context.app, QueryKind::Lookup, 1, 1, took);
-    let mut writer = rows_writer(if format == ResultFormat::Json { ResultFormat::Ndjson } else { format }, options);
+    let mut writer = rows_writer(
+        if format == ResultFormat::Json { ResultFormat::Ndjson } else { format },
+        options,
+    );
     let mut out = Vec::new();
     writer.begin(&batch.schema(), &mut out)?;
     writer.batch(&batch, &mut out)?;
@@ -173,7 +176,8 @@ pub async fn create(context: Context, PathName(name): PathName, body: Body) -> H
     context.params.only(&[])?;
     let database = context.database()?;
     let limit = context.app.config.limits.query_body_bytes;
-    let (body, _room) = Intake::open(&context, body, limit)?.whole(limit, "name fewer columns").await?;
+    let (body, _room) =
+        Intake::open(&context, body, limit)?.whole(limit, "name fewer columns").await?;
     let create: Create = serde_json::from_slice(&body).map_err(|error| {
         Error::new(Code::MalformedBody, format!("the body does not describe a table: {error}"))
             .hint(r#"send {"columns":[{"name":"time","kind":"time"},{"name":"v","data_type":"Float"}]}"#)
@@ -225,9 +229,9 @@ fn new_column(column: CreateColumn) -> Result<NewColumn> {
     const TYPES: &str = "use Integer, UnsignedInteger, Float, String, Boolean or Timestamp";
     let given = match column.data_type.as_deref() {
         None => None,
-        Some(text) => Some(
-            ColumnType::from_api_name(text).ok_or_else(|| unknown("data type", text, TYPES))?,
-        ),
+        Some(text) => {
+            Some(ColumnType::from_api_name(text).ok_or_else(|| unknown("data type", text, TYPES))?)
+        }
     };
     let ty = match (implied, given) {
         (Some(implied), None) => implied,
@@ -236,7 +240,12 @@ fn new_column(column: CreateColumn) -> Result<NewColumn> {
         (Some(implied), Some(given)) => {
             return Err(Error::new(
                 Code::SchemaConflict,
-                format!("column {:?} is a {} and cannot be {}", &*name, kind.api_name(), given.noun()),
+                format!(
+                    "column {:?} is a {} and cannot be {}",
+                    &*name,
+                    kind.api_name(),
+                    given.noun()
+                ),
             )
             .hint(format!("its data_type is {}", implied.api_name())));
         }
@@ -247,7 +256,7 @@ fn new_column(column: CreateColumn) -> Result<NewColumn> {
 }
 
 /// `DELETE /tables/{t}`.
-pub async fn drop(context: Context, PathName(table): PathName) -> HttpResult {
+pub async fn drop(Operator(context): Operator, PathName(table): PathName) -> HttpResult {
     context.params.only(&[])?;
     let database = context.database()?;
     let receipt =

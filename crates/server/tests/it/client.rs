@@ -115,7 +115,8 @@ fn parse(bytes: &[u8]) -> Answer {
         .collect();
     let raw = &bytes[end + 4..];
     let chunked = headers.iter().any(|(n, v)| n == "transfer-encoding" && v == "chunked");
-    let length = headers.iter().find(|(n, _)| n == "content-length").map(|(_, v)| v.parse().unwrap());
+    let length: Option<usize> =
+        headers.iter().find(|(n, _)| n == "content-length").map(|(_, v)| v.parse().unwrap());
     let (body, complete) = match (chunked, length) {
         (true, _) => unchunk(raw),
         (false, Some(length)) => (raw.to_vec(), raw.len() == length),

@@ -58,7 +58,8 @@ async fn precisions_and_durabilities() {
     .iter()
     .enumerate()
     {
-        let path = format!("/write?precision={precision}&durability={}", ["fsync", "async", "off"][n % 3]);
+        let path =
+            format!("/write?precision={precision}&durability={}", ["fsync", "async", "off"][n % 3]);
         bed.post(&path, "", format!("m,n={n} v={n} {time}")).await.expect(204);
     }
     let same = "/tables/m/count?start=1700000000&end=1700000000";

@@ -77,12 +77,18 @@ async fn aggregates_by_step_and_group() {
             .collect::<Vec<_>>()
     };
     assert_eq!(ask(json!({"aggregate":"sum"})).await, ["0 7140 null"]);
-    assert_eq!(ask(json!({"aggregate":"avg","step":"1m"})).await, ["0 29.5 null", "60000 89.5 null"]);
+    assert_eq!(
+        ask(json!({"aggregate":"avg","step":"1m"})).await,
+        ["0 29.5 null", "60000 89.5 null"]
+    );
     assert_eq!(
         ask(json!({"aggregate":"max","step":"1m","group_by":["host"]})).await,
         ["0 58 \"a\"", "0 59 \"b\"", "60000 118 \"a\"", "60000 119 \"b\""]
     );
-    assert_eq!(ask(json!({"aggregate":"min","group_by":["host"]})).await, ["0 0 \"a\"", "0 1 \"b\""]);
+    assert_eq!(
+        ask(json!({"aggregate":"min","group_by":["host"]})).await,
+        ["0 0 \"a\"", "0 1 \"b\""]
+    );
     assert_eq!(ask(json!({"aggregate":"count","tags":{"host":"a"}})).await, ["0 60 null"]);
     assert_eq!(ask(json!({"aggregate":"first","step":"1m"})).await, ["0 0 null", "60000 60 null"]);
     assert_eq!(ask(json!({"aggregate":"last"})).await, ["0 119 null"]);
@@ -92,7 +98,9 @@ async fn aggregates_by_step_and_group() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals() {
     let bed = Bed::new().await;
-    write(&bed, json!({"metric":"m","timestamp":1,"value":1,"tags":{"host":"a"}})).await.expect(200);
+    write(&bed, json!({"metric":"m","timestamp":1,"value":1,"tags":{"host":"a"}}))
+        .await
+        .expect(200);
     for (body, status, code) in [
         (json!({"start":1,"end":2}), 400, "invalid_request"),
         (json!({"metric":"m","end":2}), 400, "invalid_request"),
@@ -101,7 +109,11 @@ async fn refusals() {
         (json!({"metric":"none","start":1,"end":2}), 404, "table_not_found"),
         (json!({"metric":"m","start":1,"end":2,"tags":{"hst":"a"}}), 404, "column_not_found"),
         (json!({"metric":"m","start":1,"end":2,"aggregate":"median"}), 400, "invalid_request"),
-        (json!({"metric":"m","start":1,"end":2,"aggregate":"avg","step":"soon"}), 400, "invalid_request"),
+        (
+            json!({"metric":"m","start":1,"end":2,"aggregate":"avg","step":"soon"}),
+            400,
+            "invalid_request",
+        ),
         (json!({"metric":"m","start":1,"end":2,"step":"1m"}), 400, "invalid_request"),
         (json!({"metric":"m","start":1,"end":2,"lmit":1}), 400, "unknown_parameter"),
         (json!([1]), 400, "invalid_request"),

@@ -27,7 +27,9 @@ async fn databases() {
 #[tokio::test(flavor = "multi_thread")]
 async fn flush_buffer_pool_and_storage() {
     let bed = Bed::new().await;
-    bed.post("/write?precision=s", "", "cpu,host=a v=1 1700000000\ncpu,host=b v=2 1700000000").await.expect(204);
+    bed.post("/write?precision=s", "", "cpu,host=a v=1 1700000000\ncpu,host=b v=2 1700000000")
+        .await
+        .expect(204);
     let buffer = bed.get("/api/v1/monitoring/buffer").await.expect(200).json();
     assert_eq!(buffer["total_records_buffered"], 2);
     assert_eq!(buffer["current_buffer_sizes"], json!({"default.cpu": 2}));

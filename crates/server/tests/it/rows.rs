@@ -46,12 +46,20 @@ async fn ingest_tables_schema_count_query() {
         .collect();
     assert_eq!(
         columns,
-        ["id:UnsignedInteger:id", "time:Timestamp:time", "ticker:String:tag", "close:Float:field", "volume:Integer:field"]
+        [
+            "id:UnsignedInteger:id",
+            "time:Timestamp:time",
+            "ticker:String:tag",
+            "close:Float:field",
+            "volume:Integer:field"
+        ]
     );
 
     let count = |query: &'static str| {
         let bed = &bed;
-        async move { bed.get(&format!("/tables/market/count{query}")).await.expect(200).json()["data"]["count"].clone() }
+        async move {
+            bed.get(&format!("/tables/market/count{query}")).await.expect(200).json()["data"]["count"].clone()
+        }
     };
     assert_eq!(count("").await, 4);
     assert_eq!(count("?start=2024-01-02&end=2024-01-02").await, 2);
@@ -68,7 +76,12 @@ async fn ingest_tables_schema_count_query() {
     assert_eq!(rows[3]["time"], "2024-01-03T12:00:00.500Z");
     assert_eq!(rows[3]["close"], Value::Null);
     let text = answer.text();
-    assert!(text.contains(r#"{"id":1,"time":"2024-01-01T00:00:00Z","ticker":"AAPL","close":10.5,"volume":100}"#), "column order: {text}");
+    assert!(
+        text.contains(
+            r#"{"id":1,"time":"2024-01-01T00:00:00Z","ticker":"AAPL","close":10.5,"volume":100}"#
+        ),
+        "column order: {text}"
+    );
     bed.server.shutdown().await.unwrap();
 }
 
@@ -93,10 +106,18 @@ async fn query_parameters() {
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
     assert_eq!(csv.text(), "time,close\n2024-01-01T00:00:00Z,10.5\n2024-01-02T00:00:00Z,11.5\n");
     let ndjson = bed
-        .send("GET", "/tables/market/query?columns=close", &[("accept", "application/x-ndjson")], b"")
+        .send(
+            "GET",
+            "/tables/market/query?columns=close",
+            &[("accept", "application/x-ndjson")],
+            b"",
+        )
         .await
         .expect(200);
-    assert_eq!(ndjson.text(), "{\"close\":10.5}\n{\"close\":11.5}\n{\"close\":20.25}\n{\"close\":null}\n");
+    assert_eq!(
+        ndjson.text(),
+        "{\"close\":10.5}\n{\"close\":11.5}\n{\"close\":20.25}\n{\"close\":null}\n"
+    );
     for (format, magic) in [("parquet", &b"PAR1"[..]), ("arrow", &[0xff; 4])] {
         let answer = get(&format!("format={format}")).await.expect(200);
         assert!(answer.body.starts_with(magic), "{format}");
@@ -183,7 +204,8 @@ async fn create_and_drop() {
     let body = json!({"columns":[
         {"name":"at","kind":"time"},{"name":"host","kind":"tag"},{"name":"v","data_type":"Float"}],
         "mode":"upsert","partition":"day"});
-    let put = async |body: &Value| bed.send("PUT", "/tables/t", &[], body.to_string().as_bytes()).await;
+    let put =
+        async |body: &Value| bed.send("PUT", "/tables/t", &[], body.to_string().as_bytes()).await;
     put(&body).await.expect(201);
     put(&body).await.expect(200);
     let mut other = body.clone();
@@ -196,7 +218,10 @@ async fn create_and_drop() {
     for (bad, code) in [
         (json!({"columns":[{"name":"v","data_type":"Float"}]}), "missing_time"),
         (json!({"columns":[{"name":"at","kind":"time"},{"name":"v"}]}), "invalid_request"),
-        (json!({"columns":[{"name":"at","kind":"time"},{"name":"v","data_type":"Money"}]}), "invalid_request"),
+        (
+            json!({"columns":[{"name":"at","kind":"time"},{"name":"v","data_type":"Money"}]}),
+            "invalid_request",
+        ),
         (json!({"colums":[]}), "malformed_body"),
         (json!({"columns":[{"name":"at","kind":"time","data_type":"Float"}]}), "schema_conflict"),
     ] {
@@ -218,7 +243,8 @@ async fn formats_in_are_the_formats_out() {
         ("parquet", "application/vnd.apache.parquet"),
     ] {
         let columns = "columns=time,ticker,close,volume";
-        let out = bed.get(&format!("/tables/market/query?{columns}&format={format}")).await.expect(200);
+        let out =
+            bed.get(&format!("/tables/market/query?{columns}&format={format}")).await.expect(200);
         let path = format!("/tables/copy_{format}/ingest");
         let stored = bed.post(&path, content_type, &out.body).await.expect(200).json();
         assert_eq!(stored["data"]["rows_inserted"], 4, "{format}");
@@ -275,7 +301,8 @@ async fn large_text_bodies_are_stored_in_pieces() {
     let count = bed.get("/tables/t/count").await.json()["data"]["count"].as_u64().unwrap();
     assert_eq!(count, 3_000 + written);
 
-    let ndjson: String = (0..2_000).map(|n| format!("{{\"time\":{},\"n\":{n}}}\n", 1_700_000_000 + n)).collect();
+    let ndjson: String =
+        (0..2_000).map(|n| format!("{{\"time\":{},\"n\":{n}}}\n", 1_700_000_000 + n)).collect();
     let stored = bed.post("/tables/nd/ingest", "application/x-ndjson", ndjson).await.expect(200);
     assert_eq!(stored.json()["data"]["rows_inserted"], 2_000);
     let array = format!("[{{\"time\":1,\"v\":\"{}\"}}]", "x".repeat(8_000));

@@ -22,7 +22,9 @@ async fn compressed_bodies_are_told_or_recognised() {
         bed.send("POST", "/tables/t/ingest", headers, &body).await.expect(200);
     }
     assert_eq!(bed.get("/tables/t/count").await.json()["data"]["count"], 4);
-    for (encoding, status, code) in [("br", 415, "unsupported_format"), ("gzip", 400, "malformed_body")] {
+    for (encoding, status, code) in
+        [("br", 415, "unsupported_format"), ("gzip", 400, "malformed_body")]
+    {
         let headers = [("content-encoding", encoding)];
         let answer = bed.send("POST", "/tables/t/ingest", &headers, csv).await;
         assert_eq!(answer.refusal(), (status, code.into()));
