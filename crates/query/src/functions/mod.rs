@@ -4,8 +4,6 @@
 //! `first_last.rs` the value at the earliest and at the latest time.
 
 mod first_last;
-#[cfg(test)]
-mod tests;
 mod time_bucket;
 mod width;
 

@@ -10,6 +10,3 @@ mod table;
 
 pub(crate) use stream::ScanBatches;
 pub(crate) use table::Table;
-
-#[cfg(test)]
-mod tests;

@@ -11,8 +11,6 @@ mod params;
 mod refuse;
 mod show;
 mod statement;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use create::new_table;
 pub(crate) use names::{INFORMATION_SCHEMA, Names, find_column};
