@@ -94,7 +94,9 @@ impl<'a> Intake<'a> {
     /// the client pauses too long, `cancelled` when it goes away.
     pub async fn fill(&mut self, target: usize) -> Result<()> {
         if !self.started {
-            let announced = self.announced.unwrap_or(0).min(target as u64);
+            // More than a piece of a body is never buffered.
+            let piece = self.context.app.config.ingest.atomic_body_bytes;
+            let announced = self.announced.unwrap_or(0).min(piece);
             self.reserve(announced).await?;
         }
         while self.buffer.len() <= target {

@@ -109,3 +109,66 @@ async fn a_type_that_is_not_read() {
     assert_eq!(answer.refusal(), (415, "unsupported_format".into()));
     bed.server.shutdown().await.unwrap();
 }
+
+/// The head of a request whose body is announced and does not come.
+async fn stalled(bed: &Bed, bytes: usize) -> tokio::net::TcpStream {
+    use tokio::io::AsyncWriteExt;
+    let head = format!("POST /write HTTP/1.1\r\nhost: x\r\ncontent-length: {bytes}\r\n\r\nm v=1");
+    let mut stream = tokio::net::TcpStream::connect(bed.server.addr()).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Bodies on their way hold room; when it is gone others are told to come back, and it comes back
+/// with the end of the requests that hold it.
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_beyond_the_room_are_refused_and_taken_again_later() {
+    let bed = Bed::with(&[("memory.limit", "64MiB"), ("ingest.max_wait", "20ms")]).await;
+    let held = [stalled(&bed, 8 << 20).await, stalled(&bed, 8 << 20).await];
+    let begun = std::time::Instant::now();
+    let refused = loop {
+        let answer = bed.post("/write", "", "m v=1").await;
+        if answer.status != 204 {
+            break answer;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "there is still room");
+    };
+    assert_eq!(refused.refusal(), (503, "overloaded".into()));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    bed.get("/health").await.expect(200);
+    drop(held);
+    while bed.post("/write", "", "m v=1").await.status != 204 {
+        assert!(begun.elapsed().as_secs() < 60, "the room did not come back");
+    }
+    bed.server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_pauses_inside_a_body_is_told_and_nothing_is_stored() {
+    use tokio::io::AsyncReadExt;
+    let bed = Bed::with(&[("limits.body_idle", "20ms")]).await;
+    let mut stream = stalled(&bed, 100).await;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 504");
+    drop(stalled(&bed, 100).await);
+    assert_eq!(bed.get("/tables").await.expect(200).json()["data"], serde_json::json!([]));
+    bed.server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_than_allowed_wait_for_their_turn() {
+    let bed = Bed::with(&[("limits.connections", "1")]).await;
+    let first = stalled(&bed, 100).await;
+    let addr = bed.server.addr();
+    let second = tokio::spawn(crate::client::send_owned(addr, "/health"));
+    let raced = tokio::time::timeout(std::time::Duration::from_millis(50), async {
+        while !second.is_finished() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(raced.await.is_err(), "answered while the only connection was taken");
+    drop(first);
+    assert_eq!(second.await.unwrap().status, 200);
+    bed.server.shutdown().await.unwrap();
+}
