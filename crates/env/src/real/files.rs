@@ -1,7 +1,7 @@
 //! The file system of the machine: which system calls keep the promises of [`crate::files`].
 
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +99,9 @@ impl Files for RealFiles {
         let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
         // The lock belongs to this open file: closing it, or the end of the process, releases it.
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        // For people: who holds it. The lock itself does not depend on what the file says.
+        file.set_len(0)?;
+        writeln!(&file, "{}", std::process::id())?;
         Ok(Box::new(file))
     }
 }
