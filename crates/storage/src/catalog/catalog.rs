@@ -3,7 +3,7 @@
 //! Invariants: ids are never reused (the next ones are part of the state); names occur only here; a
 //! dropped table's name leads to nothing, or to a new table with a new id.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pulsora_model::name::nearest;
@@ -29,7 +29,7 @@ pub struct Database {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Catalog {
     pub(super) databases: BTreeMap<Name, Arc<Database>>,
-    pub(super) tables: HashMap<TableId, Arc<TableSchema>>,
+    pub(super) tables: BTreeMap<TableId, Arc<TableSchema>>,
     pub(super) next_database: DatabaseId,
     pub(super) next_table: TableId,
 }
@@ -41,7 +41,7 @@ impl Default for Catalog {
         let database = Database { id: DatabaseId(1), name: name.clone(), tables: BTreeMap::new() };
         Catalog {
             databases: BTreeMap::from([(name, Arc::new(database))]),
-            tables: HashMap::new(),
+            tables: BTreeMap::new(),
             next_database: DatabaseId(2),
             next_table: TableId(1),
         }

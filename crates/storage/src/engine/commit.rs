@@ -7,7 +7,7 @@
 //! before its sync, if any request of the group asked for one; after a failed sync nothing is
 //! published any more.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -53,8 +53,8 @@ pub(super) struct Committer {
     shared: Arc<Shared>,
     wal: Wal,
     catalog: Arc<Catalog>,
-    memtables: HashMap<TableId, Memtable>,
-    row_id_max: HashMap<TableId, u64>,
+    memtables: BTreeMap<TableId, Memtable>,
+    row_id_max: BTreeMap<TableId, u64>,
     next_sequence: Sequence,
     next_memtable: u64,
     last_sync_ns: u64,
@@ -64,8 +64,8 @@ pub(super) struct Committer {
 /// What recovery hands over.
 pub(super) struct CommitterStart {
     pub wal: Wal,
-    pub memtables: HashMap<TableId, Memtable>,
-    pub row_id_max: HashMap<TableId, u64>,
+    pub memtables: BTreeMap<TableId, Memtable>,
+    pub row_id_max: BTreeMap<TableId, u64>,
     pub next_sequence: Sequence,
     pub next_memtable: u64,
 }
@@ -96,6 +96,7 @@ impl Committer {
     }
 
     fn try_step(&mut self) -> Step {
+        self.sync_if_due();
         if self.shared.env.clock.monotonic_ns() - self.last_tick_ns >= TICK.as_nanos() as u64 {
             self.tick();
         }
@@ -268,7 +269,12 @@ impl Committer {
             return Ok(false);
         }
         let bytes = group.len() as u64;
-        self.wal.write(&group)?;
+        if let Err(error) = self.wal.write(&group) {
+            if self.wal.failed() {
+                self.shared.poison(&format!("{error}"));
+            }
+            return Err(error);
+        }
         let counters = &self.shared.counters;
         counters.groups_written.fetch_add(1, Ordering::Relaxed);
         counters.records_written.fetch_add(u64::from(group.records), Ordering::Relaxed);
@@ -322,7 +328,7 @@ impl Committer {
 
     /// Puts rows into memtables and drops those of dropped tables; gives the touched tables.
     fn apply(&mut self, prepared: &mut [Prepared]) -> Result<Vec<TableId>> {
-        let mut by_table: HashMap<TableId, Vec<(Sequence, ResolvedRows)>> = HashMap::new();
+        let mut by_table: BTreeMap<TableId, Vec<(Sequence, ResolvedRows)>> = BTreeMap::new();
         for request in prepared {
             for part in request.rows.drain(..) {
                 by_table.entry(part.table).or_default().push((request.sequence, part));
@@ -420,8 +426,17 @@ impl Committer {
         self.seal(&plan(&open, pressure, &self.shared.options));
     }
 
-    /// Seals memtables: they take no more rows and wait for their flush. Gives their numbers.
-    fn seal(&mut self, tables: &[TableId]) -> Vec<Arc<MemtableView>> {
+    /// Seals memtables: they take no more rows and wait for their flush. What is sealed is on disk in
+    /// the log: else a power cut could leave a request's rows in the segments of one table and take
+    /// those of another.
+    fn seal(&mut self, tables: &[TableId]) {
+        if !tables.is_empty() && self.wal.unsynced() {
+            self.sync_now();
+        }
+        if self.shared.poisoned().is_some() {
+            // The open memtables may hold rows that were refused.
+            return;
+        }
         let sealed: Vec<Arc<MemtableView>> = tables
             .iter()
             .filter_map(|table| self.memtables.remove(table))
@@ -429,7 +444,7 @@ impl Committer {
             .map(|memtable| Arc::new(memtable.view(true)))
             .collect();
         if sealed.is_empty() {
-            return sealed;
+            return;
         }
         self.shared.publish(|before| {
             let mut memtables = (*before.memtables).clone();
@@ -441,7 +456,6 @@ impl Committer {
             (Published { memtables: Arc::new(memtables), ..before.clone() }, ())
         });
         self.shared.wake_flush();
-        sealed
     }
 
     fn flush(&mut self, filter: &FlushFilter, reply: Reply) {
@@ -457,6 +471,10 @@ impl Committer {
             }
         };
         self.seal(&tables);
+        if let Err(error) = self.shared.check_writable() {
+            let _left = reply.send(Err(error));
+            return;
+        }
         let published = self.shared.published.load();
         let waiting: Vec<&Arc<MemtableView>> = tables
             .iter()
@@ -501,14 +519,23 @@ impl Committer {
             tracing::info!("the disk has space again: writes go on");
             self.shared.wake_flush();
         }
-        let interval = self.shared.options.sync_interval.as_nanos() as u64;
-        if self.wal.unsynced() && now_ns.saturating_sub(self.last_sync_ns) >= interval {
-            self.sync_now();
-        }
         self.seal_due();
     }
 
+    /// Syncs what was acknowledged without a sync, when it has waited as long as it may.
+    fn sync_if_due(&mut self) {
+        let interval = self.shared.options.sync_interval.as_nanos() as u64;
+        let now_ns = self.shared.env.clock.monotonic_ns();
+        if self.wal.unsynced() && now_ns.saturating_sub(self.last_sync_ns) >= interval {
+            self.sync_now();
+        }
+    }
+
+    /// After a failed sync a later success would not cover the same pages, so none is tried.
     fn sync_now(&mut self) {
+        if self.shared.poisoned().is_some() {
+            return;
+        }
         match self.wal.syncer()() {
             Ok(()) => {
                 self.wal.synced();

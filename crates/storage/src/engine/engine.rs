@@ -64,9 +64,7 @@ impl Engine {
     /// Ends the engine: everything accepted so far is flushed; later requests are answered `closed`.
     /// The answer comes when the segments are committed.
     pub fn begin_close(&self) -> Pending {
-        let pending = self.send(Event::Close);
-        self.shared.queue.close();
-        pending
+        self.send(Event::Close)
     }
 
     /// [`Engine::begin_close`], waited for: all tasks have ended and the directory is unlocked.

@@ -58,7 +58,7 @@ struct State {
 pub(super) struct Queue(Mutex<State>);
 
 impl Queue {
-    /// Adds an event; answered with `closed` at once when the queue is closed.
+    /// Adds an event; answered with `closed` at once when [`Event::Close`] came before.
     pub fn push(&self, make: impl FnOnce(Reply) -> Event) -> Pending {
         let (reply, pending) = oneshot::channel();
         let event = make(reply);
@@ -69,6 +69,8 @@ impl Queue {
             let _gone = event.reply().send(Err(closed));
             return Pending(pending);
         }
+        // Nothing comes behind the end: nobody would answer it.
+        state.closed = matches!(event, Event::Close(_));
         let bytes = event.size_bytes();
         state.bytes += bytes;
         state.events.push_back((bytes, event));
@@ -104,11 +106,6 @@ impl Queue {
         let position =
             state.events.iter().position(|(_, event)| matches!(event, Event::Flush(..)))?;
         state.events.remove(position).map(|(_, event)| event)
-    }
-
-    /// Takes no more events.
-    pub fn close(&self) {
-        self.0.lock().closed = true;
     }
 
     /// Requests waiting, and their bytes.

@@ -4,7 +4,7 @@
 //! where the manifest does not cover it yet: rows by the flushed sequence of their table, catalog
 //! changes by the manifest's catalog sequence.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +14,7 @@ use pulsora_model::{Code, Error, Result, Sequence, TableId};
 
 use super::commit::CommitterStart;
 use super::options::Options;
+use super::reserve::Reserve;
 use super::shared::Shared;
 use crate::catalog::{Catalog, CatalogChange, ResolvedRows};
 use crate::manifest::{Edit, ManifestLog, ManifestState, Version};
@@ -54,10 +55,18 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
     let mut replayed = Replayed::new(env, manifest.state());
     let wal_dir = dir.join(WAL_DIR);
     let log = replay(env, &wal_dir, options.recover, |record| replayed.record(record))?;
+    log.settle(env)?;
     replayed.append_rest()?;
     let last = replayed.last.max(manifest.state().last).max(log.last);
     let epoch = manifest.state().epoch + 1;
-    manifest.commit(&Edit { epoch: Some(epoch), last, ..Edit::default() })?;
+    let reserve = Reserve::new(env, &options);
+    let edit = Edit { epoch: Some(epoch), last, ..Edit::default() };
+    manifest.commit(&edit).or_else(|error| {
+        // A full disk can still be opened, to read and to free space.
+        let retry = error.code() == Code::DiskFull && reserve.release();
+        if retry { manifest.commit(&edit) } else { Err(error) }
+    })?;
+    reserve.try_hold();
     let version = Version::of_state(manifest.state(), manifest.number(), &store);
     let published = Published {
         catalog: Arc::clone(&replayed.catalog),
@@ -72,7 +81,7 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         visible: last,
     };
     let wal = Wal::new(env.clone(), wal_dir, options.wal_file_bytes, log.next_file, log.next_group);
-    let shared = Shared::new(env.clone(), options, store, published, lock);
+    let shared = Shared::new(env.clone(), options, store, published, lock, reserve);
     shared.counters.skipped_groups.store(log.skipped_groups, Ordering::Relaxed);
     shared.counters.torn_groups.store(log.torn_groups, Ordering::Relaxed);
     *shared.wal_files.lock() = log.files;
@@ -128,11 +137,11 @@ fn remove_orphans(store: &dyn Store, state: &ManifestState) -> Result<()> {
 struct Replayed {
     catalog: Arc<Catalog>,
     catalog_through: Sequence,
-    flushed: HashMap<TableId, Sequence>,
-    row_id_max: HashMap<TableId, u64>,
-    memtables: HashMap<TableId, Memtable>,
-    waiting: HashMap<TableId, Vec<(Sequence, ResolvedRows)>>,
-    waiting_rows: HashMap<TableId, usize>,
+    flushed: BTreeMap<TableId, Sequence>,
+    row_id_max: BTreeMap<TableId, u64>,
+    memtables: BTreeMap<TableId, Memtable>,
+    waiting: BTreeMap<TableId, Vec<(Sequence, ResolvedRows)>>,
+    waiting_rows: BTreeMap<TableId, usize>,
     changes: Vec<(Sequence, CatalogChange)>,
     next_memtable: u64,
     now_ns: u64,
@@ -146,9 +155,9 @@ impl Replayed {
             catalog_through: state.catalog_through,
             flushed: state.flushed.iter().map(|(table, seq)| (*table, *seq)).collect(),
             row_id_max: state.row_ids.iter().map(|(table, id)| (*table, *id)).collect(),
-            memtables: HashMap::new(),
-            waiting: HashMap::new(),
-            waiting_rows: HashMap::new(),
+            memtables: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            waiting_rows: BTreeMap::new(),
             changes: Vec::new(),
             next_memtable: 0,
             now_ns: env.clock.monotonic_ns(),

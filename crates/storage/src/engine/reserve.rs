@@ -17,22 +17,25 @@ const FILE: &str = "reserve";
 /// The reserve. Guards whether it is held.
 pub(super) struct Reserve {
     files: Arc<dyn Files>,
+    dir: PathBuf,
     path: PathBuf,
     bytes: u64,
+    /// Bytes that must be free beside it before writes go on: a log file.
+    beside: u64,
     held: Mutex<bool>,
 }
 
 impl Reserve {
-    /// Allocates the reserve, if the disk has room.
+    /// The reserve as the process before left it; [`Reserve::try_hold`] holds it.
     pub fn new(env: &Env, options: &Options) -> Reserve {
-        let reserve = Reserve {
+        Reserve {
             files: Arc::clone(&env.files),
+            dir: options.data_dir.clone(),
             path: options.data_dir.join(FILE),
             bytes: options.reserve_bytes,
+            beside: options.wal_file_bytes,
             held: Mutex::new(false),
-        };
-        reserve.try_hold();
-        reserve
+        }
     }
 
     /// # Errors
@@ -56,35 +59,49 @@ impl Reserve {
         *self.held.lock()
     }
 
-    /// Gives the space to background work.
-    pub fn release(&self) {
+    /// Gives the space to background work; says whether there was any to give.
+    pub fn release(&self) -> bool {
         let mut held = self.held.lock();
-        if let Err(error) = self.files.open(&self.path).and_then(|file| file.set_len(0)) {
-            tracing::warn!(%error, "the reserve could not be released");
-        }
+        let open = self.files.open(&self.path);
+        let freed = open.and_then(|file| Ok((file.len()? > 0, file.set_len(0)?)));
         if *held {
             tracing::error!("the disk is full: writes are refused until there is space again");
         }
         *held = false;
+        match freed {
+            Ok((some, ())) => some,
+            Err(error) => {
+                tracing::warn!(%error, "the reserve could not be released");
+                false
+            }
+        }
     }
 
-    /// Tries to hold it again; true when it is held.
+    /// Tries to hold it again, if the next log file would fit beside it: else background work would
+    /// lose the space that it was just given. True when it is held.
     pub fn try_hold(&self) -> bool {
         let mut held = self.held.lock();
         if *held || self.bytes == 0 {
             *held = true;
             return true;
         }
-        let file = self.files.open(&self.path).or_else(|_| self.files.create(&self.path));
-        match file.and_then(|file| {
-            file.allocate(0, self.bytes).inspect_err(|_| {
-                // Half a reserve would only take space away.
-                let _kept = file.set_len(0);
-            })
-        }) {
-            Ok(()) => *held = true,
+        match self.allocate() {
+            Ok(done) => *held = done,
             Err(error) => tracing::debug!(%error, "the reserve cannot be allocated"),
         }
         *held
+    }
+
+    fn allocate(&self) -> std::io::Result<bool> {
+        let file = self.files.open(&self.path).or_else(|_| self.files.create(&self.path))?;
+        let missing = self.bytes.saturating_sub(file.len()?);
+        if self.files.free_bytes(&self.dir)? < missing + self.beside {
+            return Ok(false);
+        }
+        file.allocate(0, self.bytes).inspect_err(|_| {
+            // Half a reserve would only take space away.
+            let _kept = file.set_len(0);
+        })?;
+        Ok(true)
     }
 }

@@ -55,16 +55,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub fn new(
+    pub(super) fn new(
         env: Env,
         options: Options,
         store: Arc<dyn Store>,
         published: Published,
         lock: Box<dyn Send + Sync>,
+        reserve: Reserve,
     ) -> Shared {
         let permits = usize::try_from(options.queue_bytes / ROOM_UNIT).unwrap_or(usize::MAX);
         let room = Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)));
-        let reserve = Reserve::new(&env, &options);
         Shared {
             env,
             options,
@@ -111,7 +111,7 @@ impl Shared {
 
     /// # Errors
     /// `writes_refused` when the log or the manifest has failed.
-    pub(super) fn check_writable(&self) -> Result<()> {
+    pub(crate) fn check_writable(&self) -> Result<()> {
         match self.poisoned() {
             None => Ok(()),
             Some(why) => Err(Error::new(Code::WritesRefused, format!("writes are refused: {why}"))
@@ -119,13 +119,15 @@ impl Shared {
         }
     }
 
-    /// Reacts to a failed flush: a full disk frees the reserve.
-    pub fn flush_failed(&self, error: &Error) {
+    /// Reacts to a failed flush: a full disk frees the reserve. Says whether that made space.
+    pub fn flush_failed(&self, error: &Error) -> bool {
         if error.code() == Code::DiskFull {
-            self.reserve.release();
-        } else if error.kind() == ErrorKind::Internal && error.code() == Code::Internal {
+            return self.reserve.release();
+        }
+        if error.kind() == ErrorKind::Internal && error.code() == Code::Internal {
             tracing::error!(%error, "a flush broke an invariant of the engine");
         }
+        false
     }
 
     /// Answers flush requests: those whose memtables are gone, or all of them with an error.

@@ -4,7 +4,8 @@
 //! names is durable before the edit; a memtable leaves memory only in the same publication that shows
 //! its segments; a log file is removed only when no row and no catalog change in it is needed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -56,6 +57,11 @@ impl Flusher {
     /// One step of the task.
     pub fn step(&mut self) -> Step {
         let closing = self.shared.closing.load(Ordering::Acquire);
+        if let Err(error) = self.shared.check_writable() {
+            // What is on disk is not known any more: only a new start may go on from there.
+            self.shared.answer_flushes(Some(&error));
+            return if closing { Step::Done } else { Step::Wait(None) };
+        }
         let wanted = self.plan();
         if wanted.is_empty() && !self.edit_due(closing) {
             self.shared.answer_flushes(None);
@@ -64,14 +70,19 @@ impl Flusher {
         }
         match self.run(&wanted) {
             Ok(()) => Step::Again,
-            Err(error) => {
-                self.shared.counters.flush_errors.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "flush failed; its rows stay in memory and in the log");
-                self.shared.flush_failed(&error);
-                self.shared.answer_flushes(Some(&error));
-                if closing { Step::Done } else { Step::Wait(Some(RETRY)) }
-            }
+            Err(error) => self.failed(&error, closing),
         }
+    }
+
+    /// A full disk gives the reserve, and one more try at once; other failures wait.
+    fn failed(&self, error: &Error, closing: bool) -> Step {
+        self.shared.counters.flush_errors.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(%error, "flush failed; its rows stay in memory and in the log");
+        if self.shared.flush_failed(error) {
+            return Step::Again;
+        }
+        self.shared.answer_flushes(Some(error));
+        if closing { Step::Done } else { Step::Wait(Some(RETRY)) }
     }
 
     /// The oldest sealed memtable of each table.
@@ -267,7 +278,7 @@ impl Flusher {
     }
 
     fn publish(&self, edit: &Edit, wanted: &[Arc<MemtableView>]) {
-        let flushed: HashMap<TableId, u64> = wanted.iter().map(|v| (v.table, v.number)).collect();
+        let flushed: BTreeMap<TableId, u64> = wanted.iter().map(|v| (v.table, v.number)).collect();
         let removed = self.shared.publish(|before| {
             let (version, removed) =
                 before.version.after(edit, self.manifest.number(), &self.shared.store);
@@ -309,20 +320,37 @@ impl Flusher {
         let catalog_through = self.manifest.state().catalog_through;
         let published = self.shared.published.load();
         let pinned = published.memtables.values().flatten().map(|view| view.first).min();
-        let mut files = self.shared.wal_files.lock();
-        let removable = files
+        let removable: Vec<(u64, PathBuf)> = self
+            .shared
+            .wal_files
+            .lock()
             .iter()
             .take_while(|file| {
                 file.last <= published.visible
                     && file.last_change <= catalog_through
                     && pinned.is_none_or(|first| file.last < first)
             })
-            .count();
-        for file in files.drain(..removable) {
-            if let Err(error) = self.shared.env.files.unlink(&file.path) {
-                tracing::warn!(file = file.number, %error, "an old log file could not be removed");
+            .map(|file| (file.number, file.path.clone()))
+            .collect();
+        for (number, path) in removable {
+            if let Err(error) = self.remove_log_file(&path) {
+                tracing::warn!(file = number, %error, "an old log file could not be removed yet");
+                return;
             }
+            self.shared.wal_files.lock().retain(|file| file.number != number);
         }
+    }
+
+    /// Removes one log file for good before the next one goes: one that came back after a power cut
+    /// while its successor did not would look like a log with a hole.
+    fn remove_log_file(&self, path: &Path) -> std::io::Result<()> {
+        let files = &self.shared.env.files;
+        match files.unlink(path) {
+            // Unlinked by a try whose sync failed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+        path.parent().map_or(Ok(()), |dir| files.sync_dir(dir))
     }
 }
 

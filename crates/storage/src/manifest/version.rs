@@ -1,6 +1,6 @@
 //! Which segments and delete bitmaps exist: immutable, replaced as a whole by every edit.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pulsora_env::Store;
@@ -15,7 +15,7 @@ pub(crate) struct Version {
     /// Number of the last edit in it.
     pub number: u64,
     /// Tables that have segments or flushed sequences.
-    pub tables: HashMap<TableId, Arc<TableSegments>>,
+    pub tables: BTreeMap<TableId, Arc<TableSegments>>,
 }
 
 /// The segments of one table.
@@ -39,7 +39,7 @@ impl Version {
 impl Version {
     /// The version of a manifest state that has just been read.
     pub fn of_state(state: &ManifestState, number: u64, store: &Arc<dyn Store>) -> Version {
-        let mut tables: HashMap<TableId, TableSegments> = HashMap::new();
+        let mut tables: BTreeMap<TableId, TableSegments> = BTreeMap::new();
         for meta in &state.segments {
             let segment = Segment {
                 meta: Arc::clone(meta),

@@ -4,7 +4,7 @@
 //! that the group had been on disk: a later file that begins after it, or a later group of the same
 //! file whose `synced_through` reaches it. Then it is corruption: refused, or left out on request.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pulsora_env::{Env, File, read_exact_at};
@@ -30,6 +30,39 @@ pub(crate) struct Replay {
     pub skipped_groups: u64,
     /// Ends of files that held a group which never became whole: ordinary after a crash.
     pub torn_groups: u64,
+    /// What the log itself does not prove to be on disk.
+    unproven: Option<Unproven>,
+}
+
+/// The groups at the end of the last file that no `synced_through` covers.
+#[derive(Debug)]
+struct Unproven {
+    path: PathBuf,
+    from: u64,
+    to: u64,
+}
+
+impl Replay {
+    /// Writes the unproven end of the log again and syncs it. Where a sync of the process before has
+    /// failed, its pages may be seen and not be on disk, and no later sync would bring them there.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn settle(&self, env: &Env) -> Result<()> {
+        let Some(end) = &self.unproven else { return Ok(()) };
+        rewrite(env, end).map_err(|e| Error::io("write the end of the log again", e))
+    }
+}
+
+fn rewrite(env: &Env, end: &Unproven) -> std::io::Result<()> {
+    let file = env.files.open(&end.path)?;
+    let mut page = [0; PAGE as usize];
+    let groups = (end.from..end.to).step_by(PAGE as usize);
+    for offset in std::iter::once(0).chain(groups) {
+        read_exact_at(&*file, &mut page, offset)?;
+        file.write_at(&page, offset)?;
+    }
+    file.sync_data()
 }
 
 struct Opened {
@@ -65,6 +98,9 @@ pub(crate) fn replay(
         };
         let end = later.map(|next| next.first_group);
         let info = replay_file(opened, header, end, recover, &mut out, &mut apply)?;
+        if let Some(unproven) = &mut out.unproven {
+            unproven.path = file_path(dir, opened.number);
+        }
         opened.file.sync_data().map_err(|e| Error::io("sync the log", e))?;
         out.files.push(WalFile { path: file_path(dir, opened.number), ..info });
     }
@@ -114,7 +150,10 @@ fn handle_bad_header(
         )?;
         out.skipped_groups += 1;
     }
-    env.files.unlink(&path).map_err(|e| Error::io("remove an empty log file", e))
+    let context = |e| Error::io("remove an empty log file", e);
+    env.files.unlink(&path).map_err(context)?;
+    // Were it to come back behind a newer file, it would look like damage.
+    env.files.sync_dir(dir).map_err(context)
 }
 
 /// The header is synced before the first group is written, so groups prove that it was there.
@@ -144,11 +183,15 @@ fn replay_file(
     };
     let mut expected = header.first_group;
     let mut offset = PAGE;
+    // Where the groups start that the newest group does not say to be on disk.
+    let (mut starts, mut synced_through) = (Vec::new(), 0);
     while end.is_none_or(|end| expected < end) {
         if let Some((group, payload)) =
             read_group(opened, &header, offset)?.filter(|(g, _)| g.group == expected)
         {
             apply_group(&group, &payload, &mut info, out, apply)?;
+            starts.push((group.group, offset));
+            synced_through = group.synced_through;
             offset += group.disk_len();
             expected += 1;
             continue;
@@ -174,6 +217,9 @@ fn replay_file(
             }
         }
     }
+    let unproven = starts.iter().find(|(group, _)| *group > synced_through);
+    let from = unproven.map_or(offset, |(_, start)| *start);
+    out.unproven = end.is_none().then(|| Unproven { path: PathBuf::new(), from, to: offset });
     // A later file continues the count of groups even if some of this one were left out.
     out.next_group = end.unwrap_or(expected).max(expected);
     Ok(info)

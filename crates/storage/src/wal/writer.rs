@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pulsora_env::{Env, File};
-use pulsora_model::{Error, Result, Sequence};
+use pulsora_model::{Code, Error, Result, Sequence};
 
-use super::format::{FileHeader, GROUP_HEADER, GroupHeader, PAGE, frame_record, page_up};
+use super::format::{
+    FileHeader, GROUP_HEADER, GROUP_PAYLOAD_MAX, GroupHeader, PAGE, frame_record, page_up,
+};
 
 /// What is known of one log file: when it may go.
 #[derive(Clone, Debug)]
@@ -88,6 +90,8 @@ pub(crate) struct Wal {
     next_file: u64,
     next_group: u64,
     synced_through: u64,
+    /// A sync has failed: nobody knows what is on disk.
+    failed: bool,
 }
 
 impl Wal {
@@ -102,14 +106,26 @@ impl Wal {
             next_file,
             next_group,
             synced_through: next_group - 1,
+            failed: false,
         }
     }
 
-    /// Writes `group` (write(2), no sync). On error nothing of it counts, and it may be tried again.
+    /// Writes `group` (write(2), no sync). On error nothing of it counts, and it may be tried again
+    /// unless the log has [`Wal::failed`].
     ///
     /// # Errors
-    /// I/O, `disk_full` among it.
+    /// I/O, `disk_full` among it; `limit_exceeded` for a group that replay would not read.
     pub fn write(&mut self, group: &Group) -> Result<()> {
+        if group.payload.len() > GROUP_PAYLOAD_MAX {
+            return Err(Error::new(
+                Code::LimitExceeded,
+                format!(
+                    "a request of {} bytes is larger than a group of the log may be ({GROUP_PAYLOAD_MAX})",
+                    group.payload.len()
+                ),
+            )
+            .hint("send it in smaller pieces"));
+        }
         let disk_len = page_up((GROUP_HEADER + group.payload.len()) as u64);
         if self.open.as_ref().is_none_or(|open| open.offset + disk_len > open.allocated) {
             self.begin_file(disk_len)?;
@@ -151,6 +167,11 @@ impl Wal {
         self.synced_through = self.next_group - 1;
     }
 
+    /// Whether a sync has failed that [`Wal::write`] made on its way: nothing may be written any more.
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
     /// Whether written groups wait for a sync.
     pub fn unsynced(&self) -> bool {
         self.synced_through + 1 < self.next_group
@@ -176,7 +197,8 @@ impl Wal {
 
     fn begin_file(&mut self, group_len: u64) -> Result<()> {
         if self.unsynced() {
-            self.syncer()().map_err(|e| Error::io("sync the log before a new file", e))?;
+            let synced = self.syncer()();
+            self.check_sync(synced, "sync the log before a new file")?;
             self.synced();
         }
         let number = self.next_file;
@@ -197,11 +219,9 @@ impl Wal {
             created_ns: self.env.clock.wall_ns(),
         };
         file.write_at(&header.encode(), 0).map_err(|e| Error::io(context("write"), e))?;
-        file.sync_all().map_err(|e| Error::io(context("sync"), e))?;
-        self.env
-            .files
-            .sync_dir(&self.dir)
-            .map_err(|e| Error::io(context("sync the directory of"), e))?;
+        self.check_sync(file.sync_all(), &context("sync"))?;
+        let synced = self.env.files.sync_dir(&self.dir);
+        self.check_sync(synced, &context("sync the directory of"))?;
         self.next_file += 1;
         self.finished.extend(self.open.take().map(|open| open.info));
         self.open = Some(Open {
@@ -218,5 +238,11 @@ impl Wal {
             },
         });
         Ok(())
+    }
+
+    /// Remembers a failed sync.
+    fn check_sync(&mut self, synced: std::io::Result<()>, context: &str) -> Result<()> {
+        self.failed |= synced.is_err();
+        synced.map_err(|e| Error::io(context, e))
     }
 }

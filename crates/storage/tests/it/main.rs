@@ -1,0 +1,10 @@
+//! Tests of the engine at its border: requests in, rows and files out.
+//!
+//! `rows.rs` the language of the tests · `machine.rs` an engine in a simulated world that is stepped by
+//! hand · the other modules a subject each · `sim/` the whole engine under a random world.
+
+#[allow(dead_code)]
+mod machine;
+mod rows;
+mod sim;
+mod smoke;

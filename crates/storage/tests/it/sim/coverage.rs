@@ -1,0 +1,97 @@
+//! What a run met, so that a suite that meets too little fails.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pulsora_env::sim::OpKind;
+use pulsora_storage::EngineStats;
+
+use super::model::Met;
+use super::run::place;
+
+/// Counts.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    pub crashes: BTreeMap<&'static str, u64>,
+    pub recovery: u64,
+    pub opens: u64,
+    pub torn_groups: u64,
+    pub closed: u64,
+    pub unfit: u64,
+    pub held: u64,
+    pub compared: u64,
+    pub drops: u64,
+    pub disk_full: u64,
+    pub space_returned: u64,
+    pub poisoned: u64,
+    pub widened: u64,
+    pub replaced: u64,
+    pub folded: u64,
+    pub async_lost: u64,
+}
+
+impl Coverage {
+    pub fn crash(&mut self, kind: OpKind, path: &Path) {
+        *self.crashes.entry(place(kind, path)).or_default() += 1;
+    }
+
+    pub fn opened(&mut self, stats: &EngineStats) {
+        self.opens += 1;
+        self.torn_groups += stats.torn_groups;
+    }
+
+    pub fn met(&mut self, met: Met) {
+        self.widened += met.widened;
+        self.replaced += met.replaced;
+        self.folded += met.folded;
+    }
+
+    pub fn add(&mut self, other: &Coverage) {
+        for (place, count) in &other.crashes {
+            *self.crashes.entry(place).or_default() += count;
+        }
+        let all = [
+            (&mut self.recovery, other.recovery),
+            (&mut self.opens, other.opens),
+            (&mut self.torn_groups, other.torn_groups),
+            (&mut self.closed, other.closed),
+            (&mut self.unfit, other.unfit),
+            (&mut self.held, other.held),
+            (&mut self.compared, other.compared),
+            (&mut self.drops, other.drops),
+            (&mut self.disk_full, other.disk_full),
+            (&mut self.space_returned, other.space_returned),
+            (&mut self.poisoned, other.poisoned),
+            (&mut self.widened, other.widened),
+            (&mut self.replaced, other.replaced),
+            (&mut self.folded, other.folded),
+            (&mut self.async_lost, other.async_lost),
+        ];
+        for (sum, count) in all {
+            *sum += count;
+        }
+    }
+
+    /// What is missing of that without which a passing suite says little.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let places = ["group", "log file", "flush", "edit", "checkpoint"];
+        let crashes = places.map(|place| (place, self.crashes.get(place).copied().unwrap_or(0)));
+        let met = [
+            ("recovery", self.recovery),
+            ("torn groups", self.torn_groups),
+            ("widenings", self.widened),
+            ("replaced ids", self.replaced),
+            ("folded rows", self.folded),
+            ("drops", self.drops),
+            ("clean ends", self.closed),
+            ("refused requests", self.unfit),
+            ("held snapshots", self.held),
+            ("full disks", self.disk_full),
+            ("space that returned", self.space_returned),
+            ("failed syncs", self.poisoned),
+            ("lost asynchronous requests", self.async_lost),
+        ];
+        let missing = crashes.into_iter().chain(met).filter(|(_, count)| *count == 0);
+        missing.map(|(what, _)| what).collect()
+    }
+}

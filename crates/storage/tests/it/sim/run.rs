@@ -1,0 +1,598 @@
+//! One random run: a world, an engine in it that is crashed and opened again, and what was sent to it.
+//!
+//! A life is the time between two openings. Requests of a life are remembered with their answers; when
+//! it has ended, the audit table says which of them survived, the promises say which must have, and the
+//! model of those that did says what every table must hold.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fastrand::Rng;
+use pulsora_env::sim::{OpKind, Simulation};
+use pulsora_model::schema::TableOptions;
+use pulsora_model::{Code, PartitionWidth};
+use pulsora_storage::{
+    Command, Durability, Engine, FlushFilter, Options, Pending, Receipt, Snapshot, WriteRequest,
+};
+
+use super::coverage::Coverage;
+use super::model::{AUDIT, DROPPED, Kind, Model, Part};
+use super::reads::{audited, compare, everything};
+use super::workload::{parts, unfit};
+use crate::machine::{DIR, small_options};
+use crate::rows::{name, requests, table_write, with_ids};
+
+/// Steps after which an engine that should rest is taken to run for ever.
+const STEPS_MAX: u64 = 100_000;
+
+/// What was sent.
+enum Sent {
+    Write { number: u64, parts: Vec<Part>, durability: Durability },
+    Drop,
+}
+
+/// What came back.
+enum Answer {
+    Waiting(Pending),
+    /// The power went first.
+    Unknown,
+    /// Nobody waits any more.
+    Forgotten,
+    Stored(Receipt),
+    /// Never stored.
+    Invalid,
+    /// The disk failed it: stored as a whole or not at all, and not shown before the next start.
+    Failed(Code),
+}
+
+struct Request {
+    sent: Sent,
+    answer: Answer,
+}
+
+/// How a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    PowerCut,
+    Kill,
+    Close,
+}
+
+/// A run.
+pub struct Run {
+    rng: Rng,
+    world: Simulation,
+    options: Options,
+    engine: Option<Engine>,
+    /// What the lives before have left.
+    base: Model,
+    /// The requests of this life, in the order they were sent.
+    requests: Vec<Request>,
+    next_number: u64,
+    /// A disk fault was planned in this life.
+    faulty: bool,
+    held: Option<(Snapshot, Vec<String>)>,
+    pub coverage: Coverage,
+}
+
+impl Run {
+    /// Runs a seed through some lives; gives what it met, and the hash of everything that happened.
+    pub fn seed(seed: u64) -> (Coverage, u64) {
+        let mut run = Run {
+            rng: Rng::with_seed(seed),
+            world: Simulation::new(seed),
+            options: small_options(),
+            engine: None,
+            base: Model::default(),
+            requests: Vec::new(),
+            next_number: 1,
+            faulty: false,
+            held: None,
+            coverage: Coverage::default(),
+        };
+        run.start(End::PowerCut);
+        for _ in 0..run.rng.usize(3..7) {
+            run.life();
+        }
+        run.coverage.met(run.base.met);
+        (run.coverage, run.world.trace_hash())
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("an engine is open between start and end")
+    }
+
+    fn crashed(&self) -> bool {
+        self.world.files.crashed()
+    }
+
+    // ---- one life --------------------------------------------------------------------------
+
+    fn life(&mut self) {
+        if self.rng.u8(0..4) > 0 {
+            let most = [12, 60, 250][self.rng.usize(0..3)];
+            let operations = self.rng.u64(1..=most);
+            self.world.files.crash_after(operations);
+        }
+        for _ in 0..self.rng.usize(5..70) {
+            self.act();
+            self.collect();
+            if self.crashed() {
+                break;
+            }
+        }
+        let end = self.end();
+        self.start(end);
+    }
+
+    fn act(&mut self) {
+        match self.rng.u8(0..100) {
+            0..=54 => self.send_write(),
+            55..=57 => self.send_unfit(),
+            58..=60 => self.send_drop(),
+            61..=64 => drop(self.engine().flush(FlushFilter::default())),
+            65..=72 => self.world.clock.advance(self.rng.u64(0..3_000_000_000)),
+            73 => self.world.clock.advance(4_000_000_000_000),
+            74 => self.world.clock.shift_wall(self.rng.i64(-9..9) * 1_000_000_000_000),
+            75..=90 => drop(self.world.tasks.run_until_idle(self.rng.u64(1..30))),
+            91..=95 => self.compare_now(),
+            96..=97 => self.hold(),
+            98 => self.forget_answers(),
+            _ => self.fault(),
+        }
+    }
+
+    fn send_write(&mut self) {
+        let parts = parts(&mut self.rng, self.next_number);
+        self.send_parts(parts);
+    }
+
+    /// A request that must be refused, once the column is known to hold numbers.
+    fn send_unfit(&mut self) {
+        self.settle();
+        let schema = self.engine().catalog().find_table("default", "readings");
+        let holds_numbers = |schema: &pulsora_model::TableSchema| {
+            schema.column("v0").is_some_and(|column| column.ty.noun() != "nothing")
+        };
+        if self.crashed()
+            || !self.base.has_number("readings", "v0")
+            || !schema.is_some_and(|s| holds_numbers(&s))
+        {
+            return;
+        }
+        let parts = unfit(&mut self.rng, self.next_number);
+        self.send_parts(parts);
+        self.coverage.unfit += 1;
+    }
+
+    fn send_parts(&mut self, parts: Vec<Part>) {
+        let number = self.next_number;
+        self.next_number += 1;
+        let durability = if self.rng.u8(0..5) == 0 { Durability::Async } else { Durability::Fsync };
+        let catalog = self.engine().catalog();
+        let tables = parts.iter().map(|part| {
+            // Half of the parsers know the schema of the moment, the others none. (One that knew a
+            // table that is dropped meanwhile would bring the old types into the new table.)
+            let knows = self.rng.bool() && part.table != DROPPED && !is_unfit(part);
+            let schema = catalog.find_table("default", part.table).filter(|_| knows);
+            table_write(part.table, &options_of(part), schema, &part.rows)
+        });
+        let request = WriteRequest { durability, ..requests(tables.collect()) };
+        let answer = Answer::Waiting(self.engine().write(request));
+        self.requests.push(Request { sent: Sent::Write { number, parts, durability }, answer });
+    }
+
+    /// At most one drop whose outcome is open.
+    fn send_drop(&mut self) {
+        let is_open = |request: &Request| {
+            matches!(request.sent, Sent::Drop) && !matches!(request.answer, Answer::Stored(_))
+        };
+        if self.requests.iter().any(is_open) {
+            return;
+        }
+        let (database, table) = (name("default"), name(DROPPED));
+        let command = Command::DropTable { database, table, if_exists: true };
+        let answer = Answer::Waiting(self.engine().execute(command));
+        self.requests.push(Request { sent: Sent::Drop, answer });
+    }
+
+    /// Clients go away; what they sent goes on.
+    fn forget_answers(&mut self) {
+        for request in &mut self.requests {
+            let Sent::Write { parts, .. } = &request.sent else { continue };
+            let waits = matches!(request.answer, Answer::Waiting(_));
+            if waits && !parts.iter().any(is_unfit) && self.rng.bool() {
+                request.answer = Answer::Forgotten;
+            }
+        }
+    }
+
+    fn hold(&mut self) {
+        if let Some((snapshot, rows)) = self.held.take() {
+            assert_eq!(everything(&snapshot), rows, "a snapshot has changed");
+            self.coverage.held += 1;
+        } else if !self.crashed() {
+            let snapshot = self.engine().snapshot();
+            let rows = everything(&snapshot);
+            self.held = Some((snapshot, rows));
+        }
+    }
+
+    fn fault(&mut self) {
+        self.faulty = true;
+        match self.rng.u8(0..4) {
+            0 => self.world.files.fail_next_write(),
+            1 => self.world.files.fail_next_sync(),
+            _ => self.fill_disk(),
+        }
+    }
+
+    /// Leaves next to nothing free, writes on, then makes space: writes must go on without a restart.
+    fn fill_disk(&mut self) {
+        self.settle();
+        let files = self.world.files.mount();
+        let Ok(free) = files.free_bytes(Path::new(DIR)) else { return };
+        let capacity = 1 << 40;
+        self.world.files.set_capacity(capacity - free + self.rng.u64(0..40_000));
+        for _ in 0..self.rng.usize(10..60) {
+            self.send_write();
+            self.settle();
+            if self.crashed() {
+                break;
+            }
+            self.collect();
+            self.world.clock.advance(self.rng.u64(0..1_500_000_000));
+        }
+        let refused = |r: &&Request| matches!(r.answer, Answer::Failed(Code::DiskFull));
+        self.coverage.disk_full += self.requests.iter().filter(refused).count() as u64;
+        self.world.files.set_capacity(capacity);
+        for _ in 0..4 {
+            self.world.clock.advance(1_100_000_000);
+            self.settle();
+        }
+        self.collect();
+        if self.crashed() || self.engine().stats().poisoned.is_some() {
+            return;
+        }
+        let before = self.requests.len();
+        self.send_write();
+        self.settle();
+        self.collect();
+        let accepted = matches!(self.requests[before].answer, Answer::Stored(_));
+        let failed = self.crashed() || self.engine().stats().poisoned.is_some();
+        assert!(accepted || failed, "space has returned, and a write is still refused");
+        self.coverage.space_returned += u64::from(accepted);
+    }
+
+    fn settle(&mut self) {
+        let steps = self.world.tasks.run_until_idle(STEPS_MAX);
+        assert!(steps < STEPS_MAX, "the engine never rests");
+    }
+
+    // ---- answers ---------------------------------------------------------------------------
+
+    /// Takes the answers that are there. What is acknowledged must be visible at once.
+    fn collect(&mut self) {
+        let crashed = self.crashed();
+        let mut shown = None;
+        for request in &mut self.requests {
+            let Answer::Waiting(pending) = &mut request.answer else { continue };
+            let Some(answer) = pending.try_take() else { continue };
+            request.answer = match answer {
+                Ok(receipt) => {
+                    let engine = self.engine.as_ref().expect("open");
+                    if let (Sent::Write { number, parts, .. }, false) = (&request.sent, crashed) {
+                        let shown = shown.get_or_insert_with(|| audited(&engine.snapshot()));
+                        let rows = shown.get(number).copied().unwrap_or(0);
+                        assert_eq!(rows, audit_rows(parts), "request {number} is acknowledged");
+                        let sent: usize = parts.iter().map(|part| part.rows.len()).sum();
+                        assert_eq!(receipt.rows, sent as u64);
+                    }
+                    let dropped = matches!(request.sent, Sent::Drop) && receipt.changed;
+                    self.coverage.drops += u64::from(dropped);
+                    Answer::Stored(receipt)
+                }
+                Err(error) => match error.code() {
+                    Code::TypeConflict | Code::SchemaMoved => Answer::Invalid,
+                    _ if crashed => Answer::Unknown,
+                    code @ (Code::DiskFull | Code::Io | Code::WritesRefused) => {
+                        assert!(self.faulty, "a sound disk failed a request: {error}");
+                        Answer::Failed(code)
+                    }
+                    _ => panic!("a request is refused: {error}"),
+                },
+            };
+            let unfit =
+                matches!(&request.sent, Sent::Write { parts, .. } if parts.iter().any(is_unfit));
+            if matches!(request.answer, Answer::Stored(_) | Answer::Invalid) {
+                assert_eq!(
+                    unfit,
+                    matches!(request.answer, Answer::Invalid),
+                    "an unfit request is refused, others are not"
+                );
+            }
+        }
+        if !crashed {
+            assert_eq!(self.world.tasks.panicked(), [""; 0]);
+        }
+    }
+
+    /// Compares everything at a moment of rest.
+    fn compare_now(&mut self) {
+        self.settle();
+        self.collect();
+        if self.crashed() {
+            return;
+        }
+        let snapshot = self.engine().snapshot();
+        let shown = self.check_survivors(&audited(&snapshot), |request| match request.answer {
+            Answer::Stored(_) => Fate::Stored,
+            Answer::Invalid | Answer::Failed(_) => Fate::Gone,
+            Answer::Unknown => Fate::Any,
+            Answer::Forgotten if self.faulty => Fate::Any,
+            Answer::Forgotten => Fate::Stored,
+            Answer::Waiting(_) => {
+                assert!(self.faulty, "an engine at rest has answered");
+                Fate::Any
+            }
+        });
+        let (model, _) = self.model_of(&shown, |answer| matches!(answer, Answer::Stored(_)));
+        if let Err(difference) = compare(&mut self.rng, &snapshot, &model) {
+            panic!("the engine shows something else: {difference}");
+        }
+        self.coverage.compared += 1;
+    }
+
+    // ---- the end of a life, and the next one -----------------------------------------------
+
+    fn end(&mut self) -> End {
+        if self.crashed() {
+            let (kind, path) = self.world.files.last_op().expect("a crash falls on an operation");
+            self.coverage.crash(kind, &path);
+        }
+        let poisoned = self.engine().stats().poisoned.is_some();
+        self.coverage.poisoned += u64::from(poisoned && !self.crashed());
+        let healthy = !self.crashed() && !poisoned;
+        let end = match self.rng.u8(0..5) {
+            0 | 1 => End::Kill,
+            2 if healthy && !self.faulty => End::Close,
+            _ => End::PowerCut,
+        };
+        if end == End::Close {
+            self.held = None;
+            let mut closed = self.engine().begin_close();
+            self.settle();
+            self.collect();
+            if self.crashed() {
+                let (kind, path) =
+                    self.world.files.last_op().expect("a crash falls on an operation");
+                self.coverage.crash(kind, &path);
+                return End::PowerCut;
+            }
+            let closed = closed.try_take().expect("an engine at rest has answered");
+            closed.expect("a sound disk takes everything");
+            self.engine().close().expect("it is closed");
+            let pending = self.engine().write(requests(Vec::new())).wait();
+            assert_eq!(pending.unwrap_err().code(), Code::Closed);
+            self.coverage.closed += 1;
+        }
+        end
+    }
+
+    fn restart(&mut self, end: End) {
+        match end {
+            End::PowerCut => self.world.restart(),
+            End::Kill | End::Close => self.world.restart_after_kill(),
+        }
+        self.held = None;
+        self.engine = None;
+        self.world.files.set_capacity(1 << 40);
+    }
+
+    /// Opens the directory, through crashes, and checks what is there.
+    fn start(&mut self, end: End) {
+        self.restart(end);
+        let mut lost_power = end == End::PowerCut;
+        loop {
+            if self.rng.u8(0..3) == 0 {
+                let most = [6, 30][self.rng.usize(0..2)];
+                let operations = self.rng.u64(1..=most);
+                self.world.files.crash_after(operations);
+            }
+            match Engine::open(self.world.env(), self.options.clone()) {
+                Ok(engine) if !self.crashed() => {
+                    self.engine = Some(engine);
+                    break;
+                }
+                outcome => {
+                    let error = outcome.err().map(|error| error.to_string());
+                    assert!(self.crashed(), "a crash is no damage: {error:?}");
+                    self.coverage.recovery += 1;
+                    let again = if self.rng.bool() { End::PowerCut } else { End::Kill };
+                    lost_power |= again == End::PowerCut;
+                    self.restart(again);
+                }
+            }
+        }
+        self.coverage.opened(&self.engine().stats());
+        self.check_start(end, lost_power);
+        self.requests.clear();
+        self.faulty = false;
+    }
+
+    fn check_start(&mut self, end: End, lost_power: bool) {
+        let snapshot = self.engine().snapshot();
+        let faulty = self.faulty;
+        let survivors =
+            self.check_survivors(&audited(&snapshot), |request| match &request.answer {
+                // A failed sync may have lost what was acknowledged earlier without one.
+                Answer::Stored(_) => match &request.sent {
+                    Sent::Write { durability: Durability::Async, .. } if lost_power || faulty => {
+                        Fate::Any
+                    }
+                    _ => Fate::Stored,
+                },
+                Answer::Invalid => Fate::Gone,
+                Answer::Waiting(_) | Answer::Forgotten if end == End::Close => Fate::Stored,
+                Answer::Waiting(_) | Answer::Forgotten => Fate::Any,
+                Answer::Unknown | Answer::Failed(_) => Fate::Any,
+            });
+        self.check_suffix(&survivors);
+        let stored = |request: &Request| matches!(request.answer, Answer::Stored(_));
+        let lost = self.requests.iter().zip(&survivors).filter(|(r, there)| stored(r) && !**there);
+        self.coverage.async_lost += lost.count() as u64;
+        let (with, open_drop) =
+            self.model_of(&survivors, |answer| !matches!(answer, Answer::Invalid));
+        let mut outcome = compare(&mut self.rng, &snapshot, &with);
+        let mut model = with;
+        if outcome.is_err() && open_drop {
+            let (without, _) =
+                self.model_of(&survivors, |answer| matches!(answer, Answer::Stored(_)));
+            outcome = outcome.or_else(|first| {
+                compare(&mut self.rng, &snapshot, &without)
+                    .map_err(|second| format!("{first}\nor, without the drop: {second}"))
+            });
+            model = without;
+        }
+        if let Err(difference) = outcome {
+            panic!("after {end:?}: {difference}");
+        }
+        self.base = model;
+    }
+
+    /// Which requests of this life are there: those that must be, whole, once, and no other.
+    fn check_survivors(
+        &self,
+        shown: &BTreeMap<u64, usize>,
+        fate: impl Fn(&Request) -> Fate,
+    ) -> Vec<bool> {
+        let mut left = shown.clone();
+        for (number, rows) in self.base.audited() {
+            assert_eq!(left.remove(&number), Some(rows), "request {number} of an earlier life");
+        }
+        let survive = |request: &Request| {
+            let Sent::Write { number, parts, .. } = &request.sent else { return true };
+            let rows = left.remove(number).unwrap_or(0);
+            match fate(request) {
+                Fate::Stored => assert_eq!(rows, audit_rows(parts), "request {number} is lost"),
+                Fate::Gone => assert_eq!(rows, 0, "request {number} was refused"),
+                Fate::Any => assert!(
+                    rows == 0 || rows == audit_rows(parts),
+                    "request {number} is there in part"
+                ),
+            }
+            rows > 0
+        };
+        let survivors = self.requests.iter().map(survive).collect();
+        assert!(left.is_empty(), "nobody wrote {left:?}");
+        survivors
+    }
+
+    /// The log loses only its end.
+    fn check_suffix(&self, survivors: &[bool]) {
+        let mut lost = None;
+        for (request, survived) in self.requests.iter().zip(survivors) {
+            let Sent::Write { number, .. } = &request.sent else { continue };
+            if matches!(request.answer, Answer::Invalid | Answer::Failed(_))
+                || (self.faulty && matches!(request.answer, Answer::Forgotten | Answer::Unknown))
+            {
+                continue;
+            }
+            match (survived, lost) {
+                (false, None) => lost = Some(*number),
+                (true, Some(lost)) => panic!(
+                    "request {lost} is lost, the later {number} is not; faulty {}; {}",
+                    self.faulty,
+                    self.story(survivors)
+                ),
+                _ => {}
+            }
+        }
+    }
+
+    /// The requests of this life with their fates, for a report.
+    fn story(&self, survivors: &[bool]) -> String {
+        let tell = |(request, survived): (&Request, &bool)| {
+            let sent = match &request.sent {
+                Sent::Write { number, durability, .. } => format!("{number} {durability:?}"),
+                Sent::Drop => "drop".to_owned(),
+            };
+            let answer = match &request.answer {
+                Answer::Waiting(_) => "waiting".to_owned(),
+                Answer::Unknown => "unknown".to_owned(),
+                Answer::Forgotten => "forgotten".to_owned(),
+                Answer::Stored(receipt) => format!("stored as {}", receipt.sequence),
+                Answer::Invalid => "invalid".to_owned(),
+                Answer::Failed(code) => code.name().to_owned(),
+            };
+            format!("  {sent}: {answer}, {}\n", if *survived { "there" } else { "gone" })
+        };
+        self.requests.iter().zip(survivors).map(tell).collect()
+    }
+
+    /// The model after the survivors, and after the drops whose answer `took_place`; says whether the
+    /// outcome of a drop is open.
+    fn model_of(&self, survivors: &[bool], took_place: impl Fn(&Answer) -> bool) -> (Model, bool) {
+        let mut model = self.base.clone();
+        let mut open = false;
+        for (request, survived) in self.requests.iter().zip(survivors) {
+            match &request.sent {
+                Sent::Write { parts, .. } if *survived => model.write(parts),
+                Sent::Write { .. } => {}
+                Sent::Drop => {
+                    open |= !matches!(request.answer, Answer::Stored(_));
+                    if took_place(&request.answer) {
+                        model.drop(DROPPED);
+                    }
+                }
+            }
+        }
+        (model, open)
+    }
+}
+
+/// What must have become of a request.
+enum Fate {
+    Stored,
+    Gone,
+    /// Whole or not at all.
+    Any,
+}
+
+fn audit_rows(parts: &[Part]) -> usize {
+    parts.iter().filter(|part| part.table == AUDIT).map(|part| part.rows.len()).sum()
+}
+
+fn is_unfit(part: &Part) -> bool {
+    let texts = |row: &crate::rows::Row| {
+        row.fields
+            .iter()
+            .any(|(name, value)| name == "v0" && matches!(value, Some(crate::rows::Value::Text(_))))
+    };
+    part.rows.iter().any(texts)
+}
+
+fn options_of(part: &Part) -> TableOptions {
+    match part.kind {
+        Kind::Upsert => TableOptions::upsert(),
+        Kind::Ids => with_ids(),
+        Kind::Append if part.table == "readings" => {
+            TableOptions { partition: PartitionWidth::Day, ..TableOptions::default() }
+        }
+        Kind::Append => TableOptions::default(),
+    }
+}
+
+/// Where in the data directory a crash fell.
+pub fn place(kind: OpKind, path: &Path) -> &'static str {
+    let text = path.to_string_lossy();
+    match kind {
+        _ if text.contains("/cold/") => "flush",
+        _ if text.contains(".edit") => "edit",
+        _ if text.contains(".checkpoint") => "checkpoint",
+        OpKind::Write | OpKind::SyncData if text.contains("/wal/") => "group",
+        _ if text.contains("/wal") => "log file",
+        _ if text.contains("/manifest") => "manifest directory",
+        _ => "elsewhere",
+    }
+}
