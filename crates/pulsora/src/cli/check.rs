@@ -9,7 +9,7 @@ use pulsora_model::Result;
 use pulsora_storage::{CheckReport, check};
 
 use super::command::Outcome;
-use super::progress::{bytes_bar, grouped};
+use super::progress::{bytes_bar, grouped, rows};
 use super::report;
 
 /// Arguments of `pulsora check`.
@@ -43,10 +43,17 @@ fn text(found: &CheckReport) -> String {
     for problem in &found.problems {
         lines.push(format!("damaged: {}: {}", problem.file, problem.message));
     }
-    let (files, bytes, rows) = (grouped(found.files), HumanBytes(found.bytes), grouped(found.rows));
-    lines.push(match found.problems.len() {
-        0 => format!("ok: {files} files, {bytes}, {rows} rows"),
-        n => format!("damaged: {n} problems in {files} files, {bytes}; restore them from a backup"),
-    });
+    let (files, bytes, rows) = (grouped(found.files), HumanBytes(found.bytes), rows(found.rows));
+    let problems = match found.problems.len() {
+        0 => {
+            lines.push(format!("ok: {files} files, {bytes}, {rows}"));
+            return lines.join("\n") + "\n";
+        }
+        1 => "1 problem".to_owned(),
+        n => format!("{n} problems"),
+    };
+    lines.push(format!(
+        "{problems} in {files} files, {bytes}; restore what is damaged from a backup"
+    ));
     lines.join("\n") + "\n"
 }

@@ -63,27 +63,38 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 pub(super) fn root() -> Command {
     let serve =
         flags::add(Command::new("serve").about("Serve HTTP (also what `pulsora` alone does)"));
-    let config = Command::new("config")
-        .about("Print the effective configuration with what each key does and where it came from");
+    let about_config =
+        "Print the effective configuration with what each key does and where it came from";
     Command::new("pulsora")
+        .bin_name("pulsora")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A time-series database in one binary")
         .after_help(EXAMPLES)
         .subcommand_required(true)
         .subcommand(serve.after_help(SERVE_EXAMPLES))
-        .subcommand(ImportArgs::augment_args(
-            Command::new("import").about("Import files into a server or a data directory"),
+        .subcommand(command::<ImportArgs>(
+            "import",
+            "Import files into a server or a data directory",
         ))
-        .subcommand(SqlArgs::augment_args(
-            Command::new("sql").about("Run SQL on a server or a data directory; alone, a prompt"),
+        .subcommand(command::<SqlArgs>(
+            "sql",
+            "Run SQL on a server or a data directory; alone, a prompt",
         ))
-        .subcommand(flags::add(ConfigArgs::augment_args(config)))
-        .subcommand(CheckArgs::augment_args(
-            Command::new("check").about("Verify every checksum of a data directory at rest"),
+        .subcommand(flags::add(command::<ConfigArgs>("config", about_config)))
+        .subcommand(command::<CheckArgs>(
+            "check",
+            "Verify every checksum of a data directory at rest",
         ))
-        .subcommand(CompletionsArgs::augment_args(
-            Command::new("completions").about("Print a completion script for a shell"),
+        .subcommand(command::<CompletionsArgs>(
+            "completions",
+            "Print a completion script for a shell",
         ))
+}
+
+/// A command with its arguments.
+fn command<T: Args>(name: &'static str, about: &'static str) -> Command {
+    // Last, since the arguments bring the doc of their struct along.
+    T::augment_args(Command::new(name)).about(about)
 }
 
 /// Puts `serve` where no command is named: `pulsora`, `pulsora --listen …`.

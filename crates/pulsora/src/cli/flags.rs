@@ -58,10 +58,10 @@ fn value_name(kind: Kind) -> String {
     }
 }
 
-/// The first sentence of a doc, without its full stop: the line of the short help.
+/// The first sentence of a doc up to its details, without a full stop: the line of the short help.
 fn first_sentence(doc: &str) -> String {
-    let end = doc.find(". ").unwrap_or(doc.len());
-    doc[..end].trim_end_matches('.').to_owned()
+    let ends = [". ", ": ", "; "].iter().filter_map(|end| doc.find(end));
+    doc[..ends.min().unwrap_or(doc.len())].trim_end_matches('.').to_owned()
 }
 
 fn long_help(key: &Key) -> String {

@@ -36,6 +36,11 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
+/// `1 row`, `12,154 rows`.
+pub(super) fn rows(number: u64) -> String {
+    format!("{} {}", grouped(number), if number == 1 { "row" } else { "rows" })
+}
+
 /// `12 ms`, `3.4 s`, `2 min 5 s`.
 pub(super) fn span(time: Duration) -> String {
     match time.as_secs() {

@@ -45,11 +45,8 @@ fn every_key_is_in_the_long_help_and_those_with_a_name_in_the_short() {
         let flag = format!("--{}", key.flag.unwrap_or(key.name));
         assert!(long.contains(&flag), "{flag} is not in the long help");
         assert!(long.contains(&key.variable()), "{} is not in the long help", key.variable());
-        assert_eq!(
-            short.contains(&format!("{flag} ")),
-            key.flag.is_some(),
-            "{flag} in the short help"
-        );
+        let listed = short.lines().any(|line| line.trim_start().starts_with(&format!("{flag} ")));
+        assert_eq!(listed, key.flag.is_some(), "{flag} in the short help");
     }
 }
 

@@ -43,13 +43,13 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Name, length and time of change of every file.
+/// Name, length and time of change of every file but `LOCK`, which tells who holds it.
 fn state(dir: &Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
     let of = |path: PathBuf| {
         let metadata = fs::metadata(&path).unwrap();
         (path, metadata.len(), metadata.modified().unwrap())
     };
-    files(dir).into_iter().map(of).collect()
+    files(dir).into_iter().filter(|path| !path.ends_with("LOCK")).map(of).collect()
 }
 
 fn flip(path: &Path, offset: u64) {
@@ -68,7 +68,7 @@ fn every_kind_of_file_is_checked_and_nothing_changes() {
     let sound = check(&data).ok();
     assert!(sound.contains("\nok: ") || sound.starts_with("ok: "), "{sound}");
     assert!(sound.contains(" 12,259 rows\n"), "{rows}: {sound}");
-    assert_eq!(state(&data), before, "a check changes nothing");
+    assert!(state(&data) == before, "a check changes nothing");
 
     let last = |suffix: &str| {
         let found = files(&data).into_iter().rfind(|path| path.to_str().unwrap().ends_with(suffix));

@@ -85,7 +85,7 @@ fn other_formats_and_standard_input() {
     let args = [&["-", "--table", "german"], &options[..], &times].concat();
     assert!(import(&args, cells).ok().starts_with("2 rows inserted"));
     let all = sql(&place, "SELECT * FROM german ORDER BY 1", &["--format", "csv"]);
-    assert_eq!(all, "when,v\n2024-01-02T00:00:00Z,\n2024-01-03T00:00:00Z,7\n");
+    assert_eq!(all, "id,when,v\n1,2024-01-02T00:00:00Z,\n2,2024-01-03T00:00:00Z,7\n");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn bad_input_is_told_with_its_line_and_code_1() {
         &[],
         b"a v=1\nb\n",
     );
-    assert!(lines.out.starts_with("1 rows inserted, 1 rejected"), "{lines:?}");
+    assert!(lines.out.starts_with("1 row inserted, 1 rejected"), "{lines:?}");
     assert!(lines.failed().contains("line 2"));
     let nameless =
         pulsora_with(&[&["import", "-", "--format", "csv"], &place[..]].concat(), &[], csv);

@@ -4,8 +4,9 @@
 //! file system that refuses to write; so a check finds what a start or a query would find, and more
 //! than one finding at a time. Not responsible for repair, nor for whether values make sense.
 //!
-//! Invariants: no byte and no name of the directory changes (`LOCK` is held, never made); one damaged
-//! file does not hide the next, except that a damaged manifest leaves the segments unknown.
+//! Invariants: no byte and no name of the directory changes but the process id in `LOCK` (which is
+//! held, never made); one damaged file does not hide the next, except that a damaged manifest leaves
+//! the segments unknown.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -93,7 +94,7 @@ pub fn check(
     let report = CheckReport::default();
     let mut check = Check { env: sight, dir, store, objects, bytes_total, report, progress };
     let state = check.manifest();
-    check.log(&log, state.as_ref().unwrap_or(&ManifestState::default()));
+    check.log(&log, state.as_ref());
     if let Some(state) = &state {
         check.segments(state);
     }
@@ -187,8 +188,8 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
 
     /// Every group of every log file. Each file is replayed by itself, with the header of the next,
     /// which says how far it must be whole.
-    fn log(&mut self, files: &[DirEntry], state: &ManifestState) {
-        let mut rows = LogRows::new(state);
+    fn log(&mut self, files: &[DirEntry], state: Option<&ManifestState>) {
+        let mut rows = state.map(LogRows::new);
         for (position, file) in files.iter().enumerate() {
             let name = format!("wal/{}", file.name);
             self.begin(&name, file.len);
@@ -197,7 +198,8 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
             let part = Untouched { files: Arc::clone(&self.env.files), log };
             let env = Env { files: Arc::new(part), ..self.env.clone() };
             let wal = self.dir.join("wal");
-            match replay(&env, &wal, Recover::Strict, |record| rows.record(record)) {
+            let follow = |record| rows.as_mut().map_or(Ok(()), |rows| rows.record(record));
+            match replay(&env, &wal, Recover::Strict, follow) {
                 Ok(replayed) if replayed.torn_groups > 0 => self.note(
                     name,
                     "its last group is not whole: ordinary after a crash, it was never acknowledged",
@@ -205,7 +207,8 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
                 Ok(_) => {}
                 Err(error) => {
                     self.problem(&*name, plain(error.message()));
-                    // What comes behind the damage still counts.
+                    // Behind a gap nothing says what later records are about.
+                    rows = None;
                     let skipped = replay(&env, &wal, Recover::SkipCorrupt, |_| Ok(()));
                     if let Ok(groups) = skipped.map(|replayed| replayed.skipped_groups)
                         && groups > 1
@@ -215,7 +218,7 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
                 }
             }
         }
-        self.report.rows += rows.stored();
+        self.report.rows += rows.map_or(0, |rows| rows.stored());
     }
 
     fn segments(&mut self, state: &ManifestState) {

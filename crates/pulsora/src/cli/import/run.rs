@@ -13,7 +13,7 @@ use super::sink::Sink;
 use super::source::Source;
 use crate::cli::command::Outcome;
 use crate::cli::place::{Missing, Place};
-use crate::cli::progress::{bytes_bar, grouped, span};
+use crate::cli::progress::{bytes_bar, grouped, rows, span};
 use crate::cli::report::{self, DETAILS_SHOWN, details_text};
 
 /// Bytes of a piece: small enough for a server with little memory, large enough that its answer does
@@ -104,7 +104,8 @@ fn report_rejected(progress: &Progress) {
         return;
     }
     let mut shown = 0;
-    report::say(&format!("{} rows were not stored:", grouped(progress.rejected)));
+    let verb = if progress.rejected == 1 { "was" } else { "were" };
+    report::say(&format!("{} {verb} not stored:", rows(progress.rejected)));
     for files in progress.details.chunk_by(|a, b| a.0 == b.0) {
         let details: Vec<Detail> = files.iter().map(|(_, detail)| detail.clone()).collect();
         shown += details.len() as u64;
@@ -123,7 +124,7 @@ impl Progress {
 
     fn show(&self) {
         let speed = self.rows_per_second(self.begun.elapsed());
-        self.bar.set_message(format!("{} rows, {speed} rows/s", grouped(self.rows)));
+        self.bar.set_message(format!("{}, {speed} rows/s", rows(self.rows)));
     }
 
     fn summary(&self) -> String {
@@ -133,10 +134,6 @@ impl Progress {
             0 => String::new(),
             n => format!(", {} rejected", grouped(n)),
         };
-        format!(
-            "{} rows inserted{rejected} in {} ({speed} rows/s)\n",
-            grouped(self.rows),
-            span(time)
-        )
+        format!("{} inserted{rejected} in {} ({speed} rows/s)\n", rows(self.rows), span(time))
     }
 }

@@ -11,7 +11,7 @@ use pulsora_wire::results::{ResultFormat, ResultOptions, ResultWriter, Summary, 
 
 use super::session::Answer;
 use super::table::Table;
-use crate::cli::progress::{grouped, span};
+use crate::cli::progress::{rows, span};
 use crate::cli::report;
 
 /// How an answer is written.
@@ -174,13 +174,6 @@ impl Output {
 impl Answered {
     /// `12,154 rows in 31 ms`.
     pub fn text(&self) -> String {
-        let noun = if self.rows == 1 { "row" } else { "rows" };
-        format!("{} {noun} in {}", grouped(self.rows), span(self.time))
-    }
-
-    /// `12,154 rows`.
-    pub fn rows_text(&self) -> String {
-        let noun = if self.rows == 1 { "row" } else { "rows" };
-        format!("{} {noun}", grouped(self.rows))
+        format!("{} in {}", rows(self.rows), span(self.time))
     }
 }

@@ -18,6 +18,7 @@ use super::output::{Format, Output};
 use super::session::Session;
 use super::statements::{is_blank, next_statement};
 use crate::cli::place::Place;
+use crate::cli::progress::rows;
 use crate::cli::report;
 
 const HELP: &str = "\
@@ -79,6 +80,9 @@ fn as_name(argument: &str) -> String {
 /// Whether a line is whole: a command, or ended by `;`, or blank.
 pub(super) fn is_whole(line: &str) -> bool {
     let Asked::Run(text) = asked(line) else { return true };
+    if line.trim_start().starts_with('\\') {
+        return true;
+    }
     let mut rest = text.as_str();
     while let Some((_, after)) = next_statement(rest) {
         rest = after;
@@ -171,7 +175,7 @@ fn run(session: &Session, text: &str, format: Format, output: &mut Output, timin
             .and_then(|answered| output.finish().map(|()| answered));
         match answered {
             Ok(answered) if timing => report::say(&answered.text()),
-            Ok(answered) => report::say(&answered.rows_text()),
+            Ok(answered) => report::say(&rows(answered.rows)),
             Err(error) => report::show(&error),
         }
     }
