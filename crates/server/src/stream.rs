@@ -91,7 +91,8 @@ pub fn respond(held: Held) -> Response {
         None => Body::from(held.chunks.concat()),
         Some(writing) => {
             let first = stream::iter(held.chunks.into_iter().map(Ok));
-            Body::from_stream(first.chain(rest(format, writing)))
+            // Compression asks again after the end.
+            Body::from_stream(first.chain(rest(format, writing)).fuse())
         }
     };
     let mut response = body.into_response();
