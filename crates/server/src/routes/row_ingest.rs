@@ -31,8 +31,10 @@ const PARAMETERS: &[&str] = &[
     "partition",
     "mode",
     "durability",
-    "precision",
 ];
+
+/// MessagePack says its unit as in §5; in the other formats `time_format` does.
+const MSGPACK_PARAMETERS: &[&str] = &["on_error", "durability", "precision"];
 
 #[derive(Serialize)]
 struct Ingested {
@@ -45,8 +47,9 @@ struct Ingested {
 
 /// `POST /tables/{t}/ingest`.
 pub async fn ingest(context: Context, PathName(table): PathName, body: Body) -> HttpResult {
-    context.params.only(PARAMETERS)?;
     let protocol = protocol(context.header(&header::CONTENT_TYPE)?)?;
+    let msgpack = protocol == Protocol::Msgpack;
+    context.params.only(if msgpack { MSGPACK_PARAMETERS } else { PARAMETERS })?;
     let options = Arc::new(options(&context)?);
     let target = Target {
         protocol,

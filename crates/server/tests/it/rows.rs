@@ -342,6 +342,8 @@ async fn refusals() {
         assert_eq!((&json["success"], &json["data"]), (&json!(false), &Value::Null));
         assert!(json.get("hint").is_some() && json["details"].is_array(), "{json}");
     }
+    let misplaced = bed.csv("/tables/market/ingest?precision=s", "time,v\n1,1\n").await;
+    assert_eq!(misplaced.refusal(), (400, "unknown_parameter".into()));
     let near = bed.get("/tables/markt/query").await.json();
     assert!(near["hint"].as_str().unwrap().contains("market"), "{near}");
     bed.server.shutdown().await.unwrap();
