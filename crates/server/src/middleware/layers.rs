@@ -1,10 +1,11 @@
-//! The layers around the routes, from outside in: observe → panics → CORS → compression.
+//! The layers around the routes, from outside in: observe → panics → CORS →
+//! compression → bodies that linger.
 
 use std::any::Any;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use pulsora_model::{Code, Error, Result};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -12,6 +13,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::cors::{AllowOrigin, Any as AnyValue, CorsLayer};
 
+use super::linger::linger;
 use super::observe::observe;
 use crate::answer;
 use crate::app::App;
@@ -21,7 +23,8 @@ use crate::error::HttpError;
 ///
 /// # Errors
 /// `invalid_config` when `server.cors` holds something that is no origin.
-pub fn wrap(mut routes: Router, app: &App) -> Result<Router> {
+pub fn wrap(routes: Router, app: &App) -> Result<Router> {
+    let mut routes = routes.layer(from_fn(linger));
     if app.config.server.compression {
         routes = routes.layer(compression());
     }

@@ -167,6 +167,10 @@ impl Record {
     fn log_failure(&self, failure: &Failure) {
         let (code, message, request_id) = (failure.code.name(), &failure.message, self.id_text());
         match self.status {
+            // A probe that asks whether recovery is done is no failure.
+            500.. if failure.code == Code::NotReady => {
+                tracing::debug!(code, message, request_id, path = self.path, "not ready");
+            }
             500.. => tracing::error!(code, message, request_id, path = self.path, "request failed"),
             _ => tracing::debug!(code, message, request_id, path = self.path, "request refused"),
         }

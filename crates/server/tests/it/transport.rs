@@ -172,3 +172,19 @@ async fn more_connections_than_allowed_wait_for_their_turn() {
     assert_eq!(second.await.unwrap().status, 200);
     bed.server.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_compressed_answer_ends_properly() {
+    let bed = Bed::new().await;
+    let mut csv = String::from("time,v,text\n");
+    for n in 0..60_000 {
+        csv.push_str(&format!("{},{n},text that makes the answer long\n", 1_700_000_000 + n));
+    }
+    bed.csv("/tables/t/ingest", &csv).await.expect(200);
+    let path = "/tables/t/query?limit=100000";
+    let plain = bed.get(path).await.expect(200);
+    assert!(plain.body.len() > 2 << 20);
+    let packed = bed.send("GET", path, &[("accept-encoding", "zstd")], b"").await.expect(200);
+    assert_eq!(zstd::decode_all(&packed.body[..]).unwrap(), plain.body);
+    bed.server.shutdown().await.unwrap();
+}
