@@ -98,7 +98,9 @@ pub(crate) fn resolve(
         None => work.create(database, write, now_ns)?,
     };
     let rows = work.rows(&schema, &write.batch, stored).map_err(|error| {
-        let moved = write.schema_version != Some(schema.version) && work.changes.is_empty();
+        let conflict = matches!(error.code(), Code::TypeConflict | Code::SchemaConflict);
+        let moved =
+            conflict && write.schema_version != Some(schema.version) && work.changes.is_empty();
         let error = error.context(format!("table {:?}", &*schema.name));
         if moved { Error::new(Code::SchemaMoved, error.message().to_owned()) } else { error }
     })?;

@@ -59,6 +59,8 @@ pub(super) struct Committer {
     next_memtable: u64,
     last_sync_ns: u64,
     last_tick_ns: u64,
+    /// Whether what was recovered is to be flushed before anything else.
+    flush_at_once: bool,
 }
 
 /// What recovery hands over.
@@ -68,6 +70,9 @@ pub(super) struct CommitterStart {
     pub row_id_max: BTreeMap<TableId, u64>,
     pub next_sequence: Sequence,
     pub next_memtable: u64,
+    /// Damaged records were left out: flush, so that the damaged files go and no later replay meets
+    /// records that rest on the lost ones.
+    pub flush_at_once: bool,
 }
 
 impl Committer {
@@ -83,6 +88,7 @@ impl Committer {
             next_memtable: start.next_memtable,
             last_sync_ns: 0,
             last_tick_ns: 0,
+            flush_at_once: start.flush_at_once,
         }
     }
 
@@ -96,6 +102,9 @@ impl Committer {
     }
 
     fn try_step(&mut self) -> Step {
+        if std::mem::take(&mut self.flush_at_once) {
+            self.seal_all();
+        }
         self.sync_if_due();
         if self.shared.env.clock.monotonic_ns() - self.last_tick_ns >= TICK.as_nanos() as u64 {
             self.tick();
@@ -458,6 +467,11 @@ impl Committer {
         self.shared.wake_flush();
     }
 
+    fn seal_all(&mut self) {
+        let all: Vec<TableId> = self.memtables.keys().copied().collect();
+        self.seal(&all);
+    }
+
     fn flush(&mut self, filter: &FlushFilter, reply: Reply) {
         if let Err(error) = self.shared.check_writable() {
             let _left = reply.send(Err(error));
@@ -552,8 +566,7 @@ impl Committer {
             self.sync_now();
         }
         if self.shared.poisoned().is_none() {
-            let all: Vec<TableId> = self.memtables.keys().copied().collect();
-            self.seal(&all);
+            self.seal_all();
             self.wal.rotate();
             self.note_log_files();
         }

@@ -13,7 +13,7 @@ use pulsora_env::{Env, LocalStore, Store};
 use pulsora_model::{Code, Error, Result, Sequence, TableId};
 
 use super::commit::CommitterStart;
-use super::options::Options;
+use super::options::{Options, Recover};
 use super::reserve::Reserve;
 use super::shared::Shared;
 use crate::catalog::{Catalog, CatalogChange, ResolvedRows};
@@ -52,7 +52,7 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
     }
     let mut manifest = ManifestLog::open(Arc::clone(&store))?;
     remove_orphans(&*store, manifest.state())?;
-    let mut replayed = Replayed::new(env, manifest.state());
+    let mut replayed = Replayed::new(env, manifest.state(), options.recover);
     let wal_dir = dir.join(WAL_DIR);
     let log = replay(env, &wal_dir, options.recover, |record| replayed.record(record))?;
     log.settle(env)?;
@@ -82,6 +82,7 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
     };
     let wal = Wal::new(env.clone(), wal_dir, options.wal_file_bytes, log.next_file, log.next_group);
     let shared = Shared::new(env.clone(), options, store, published, lock, reserve);
+    let skipped = log.skipped_groups + replayed.misfits;
     shared.counters.skipped_groups.store(log.skipped_groups, Ordering::Relaxed);
     shared.counters.torn_groups.store(log.torn_groups, Ordering::Relaxed);
     *shared.wal_files.lock() = log.files;
@@ -92,6 +93,7 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         memtables: replayed.memtables,
         row_id_max: replayed.row_id_max,
         next_sequence: Sequence(last.0 + 1),
+        flush_at_once: skipped > 0,
     };
     Ok(Recovered { shared, manifest, start })
 }
@@ -146,11 +148,16 @@ struct Replayed {
     next_memtable: u64,
     now_ns: u64,
     last: Sequence,
+    recover: Recover,
+    /// Catalog changes left out because they rest on damaged records.
+    misfits: u64,
 }
 
 impl Replayed {
-    fn new(env: &Env, state: &ManifestState) -> Replayed {
+    fn new(env: &Env, state: &ManifestState, recover: Recover) -> Replayed {
         Replayed {
+            recover,
+            misfits: 0,
             catalog: Arc::new(state.catalog.clone()),
             catalog_through: state.catalog_through,
             flushed: state.flushed.iter().map(|(table, seq)| (*table, *seq)).collect(),
@@ -180,7 +187,15 @@ impl Replayed {
         if sequence <= self.catalog_through {
             return Ok(());
         }
-        self.catalog = Arc::new(self.catalog.apply(&change)?);
+        match self.catalog.apply(&change) {
+            Ok(next) => self.catalog = Arc::new(next),
+            Err(error) if self.recover == Recover::SkipCorrupt => {
+                tracing::error!(%error, "a catalog change that rests on damaged records is left out");
+                self.misfits += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
         if matches!(change, CatalogChange::DropTable { .. } | CatalogChange::DropDatabase { .. }) {
             let catalog = &self.catalog;
             self.memtables.retain(|table, _| catalog.table_by_id(*table).is_some());
@@ -192,12 +207,16 @@ impl Replayed {
         Ok(())
     }
 
-    fn rows(&mut self, sequence: Sequence, rows: ResolvedRows) -> Result<()> {
+    fn rows(&mut self, sequence: Sequence, mut rows: ResolvedRows) -> Result<()> {
         let table = rows.table;
         let covered = self.flushed.get(&table).is_some_and(|flushed| sequence <= *flushed);
         // A table that is gone from the catalog was dropped further on.
-        if covered || self.catalog.table_by_id(table).is_none() {
+        let Some(schema) = self.catalog.table_by_id(table).filter(|_| !covered) else {
             return Ok(());
+        };
+        if self.recover == Recover::SkipCorrupt {
+            // The record that made the column may be lost, and its id may be given out again.
+            rows.fields.retain(|(id, ..)| schema.column_by_id(*id).is_some());
         }
         if let Some(highest) =
             rows.ids.as_ref().and_then(|ids| ids.all(rows.rows).iter().max().copied())

@@ -3,8 +3,14 @@
 //! `rows.rs` the language of the tests · `machine.rs` an engine in a simulated world that is stepped by
 //! hand · the other modules a subject each · `sim/` the whole engine under a random world.
 
-#[allow(dead_code)]
+mod disk;
+mod drops;
+mod ends;
+mod growth;
+mod keys;
+mod log;
 mod machine;
+mod manifest;
 mod rows;
 mod sim;
 mod smoke;
