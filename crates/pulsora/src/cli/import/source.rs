@@ -32,8 +32,7 @@ impl Source {
             ("standard input".to_owned(), Box::new(io::stdin()))
         } else {
             let name = path.display().to_string();
-            let file =
-                File::open(path).map_err(|error| Error::io(format!("open {name}"), error))?;
+            let file = File::open(path).map_err(|error| Error::io("open", error))?;
             (name, Box::new(file))
         };
         // A local file is not a stranger's body: what it unpacks to is taken in pieces.
@@ -44,7 +43,7 @@ impl Source {
     /// The size of a file as it is, bytes; `None` for what has none.
     pub fn size(path: &Path) -> Option<u64> {
         let metadata = std::fs::metadata(path).ok()?;
-        metadata.is_file().then(|| metadata.len())
+        metadata.is_file().then_some(metadata.len())
     }
 
     /// Whether everything has been read.
@@ -62,7 +61,7 @@ impl Source {
             let Some(decoder) = &mut self.decoder else { return Ok(()) };
             let count = match self.input.read(&mut self.chunk) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read.map_err(|error| Error::io(format!("read {}", self.name), error))?,
+                read => read.map_err(|error| Error::io("read", error))?,
             };
             self.bytes_read += count as u64;
             if count > 0 {

@@ -114,7 +114,7 @@ pub(super) fn candidates(names: &Names, line: &str, cursor: usize) -> (usize, Ve
         return (start + table.len() + 1, found);
     }
     if word.is_empty() {
-        let tables = wants_table(before).then(|| tables(names)).unwrap_or_default();
+        let tables = if wants_table(before) { tables(names) } else { Vec::new() };
         return (start, tables);
     }
     (start, words(names, line, before, word))
