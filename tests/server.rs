@@ -134,8 +134,10 @@ impl Launch {
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&self.dir)
             .args(&self.args)
-            .envs(self.env.iter().map(|(key, value)| (key, value)))
             .env("NO_COLOR", "1")
+            .env("PULSORA_LOGGING__ACCESS", "false")
+            .env("PULSORA_LOGGING__PERFORMANCE", "false")
+            .envs(self.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

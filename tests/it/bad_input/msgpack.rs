@@ -112,8 +112,8 @@ fn messagepack_that_is_not_messagepack() {
     };
     cases.extend([
         pack("empty", "").refused(400, "empty_body"),
-        pack("no items", Pack::new().array(0).bytes()).stored(0),
-        pack("no rows", columns(0).bytes()).stored(0),
+        pack("no items", Pack::new().array(0).bytes()).refused(400, "empty_body"),
+        pack("no rows and no columns", columns(0).bytes()).refused(400, "partial_write"),
         pack("four billion claimed", columns(u32::MAX).bytes()).refused(400, "malformed_body"),
         pack("four billion items claimed", Pack::new().array(u32::MAX).bytes())
             .refused(400, "malformed_body"),

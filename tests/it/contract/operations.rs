@@ -1,5 +1,7 @@
 //! Sections 1 and 7 and the rules for all routes: health, figures, databases, monitoring.
 
+use std::io::Read;
+
 use super::{Bench, CSV, JSON};
 
 #[test]
@@ -115,4 +117,23 @@ fn operators_see_buffers_the_pool_and_the_storage() {
     assert_eq!(json["total_records_buffered"], 0, "{json}");
     let storage = bench.get("/api/v1/storage").text();
     assert!(storage.contains("\"t\"") && storage.contains("manifest"), "{storage}");
+}
+
+#[test]
+fn a_large_answer_arrives_whole_compressed_or_not() {
+    let bench = Bench::new();
+    let rows: String =
+        (0..30_000).map(|n| format!("{},{n},text of row {n}\n", 1_700_000_000 + n)).collect();
+    bench.accept(200, "/tables/t/ingest", CSV, format!("time,n,text\n{rows}"));
+    for format in ["json", "ndjson", "csv"] {
+        let path = format!("/tables/t/query?limit=100000&format={format}");
+        let plain = bench.get(&path);
+        assert!(plain.body.len() > 1 << 20, "{} bytes are held back whole", plain.body.len());
+        let accept = [("accept-encoding", "gzip")];
+        let packed = bench.client.send("GET", &path, &accept, &[]).unwrap();
+        assert_eq!(packed.header("content-encoding"), Some("gzip"), "{format}");
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_string(&mut text).unwrap();
+        assert!(text == plain.text(), "{format}: the two answers differ");
+    }
 }
