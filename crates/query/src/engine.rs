@@ -295,6 +295,7 @@ impl Core {
         names.resolve_query(&mut query)?;
         let named = columns.iter().map(|ident| find_column(&schema, ident));
         let named = named.collect::<Result<Vec<_>>>()?;
+        InsertTarget::keep_unsigned(&schema, &named, &mut query);
         let statement = ast::Statement::Query(Box::new(query));
         let mut rows = self.execute(&call, snapshot.clone(), statement, None).await?;
         let target = InsertTarget::new(Arc::clone(&schema), &named, rows.schema().fields().len())?;

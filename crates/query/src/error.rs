@@ -26,7 +26,10 @@ pub(crate) fn from_datafusion(error: &DataFusionError) -> Error {
         DataFusionError::External(inner) => from_source(inner.as_ref()),
         DataFusionError::ArrowError(inner, _) => from_arrow(inner),
         DataFusionError::SchemaError(inner, _) => from_schema(inner),
-        DataFusionError::ResourcesExhausted(_) => memory_limit(),
+        DataFusionError::ResourcesExhausted(text) => {
+            tracing::debug!(%text, "a query reached the memory limit");
+            memory_limit()
+        }
         DataFusionError::IoError(inner) => Error::io(
             "spilling a query to disk",
             std::io::Error::new(inner.kind(), inner.to_string()),
@@ -161,7 +164,9 @@ pub(crate) fn sentence(text: &str) -> String {
         rest = stripped.trim_start();
     }
     let line = rest.lines().next().unwrap_or("").trim();
-    let line = line.split(". You might need").next().unwrap_or(line);
+    let line = [". You might need", ", errors: "]
+        .iter()
+        .fold(line, |line, end| line.split(end).next().unwrap_or(line));
     lower_first(line.trim_end_matches('.'))
 }
 

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
+use datafusion::sql::sqlparser::ast::{self, Expr, Query, SetExpr, Value};
 use pulsora_model::builder::{FieldIndex, TagIndex, TagTarget};
 use pulsora_model::column::Clash;
 use pulsora_model::time::{column_precision, parse_time};
 use pulsora_model::types::timestamp_type;
 use pulsora_model::{
-    Batch, BatchBuilder, Code, Column, ColumnKind, Detail, Error, Result, TableSchema,
+    Batch, BatchBuilder, Code, Column, ColumnKind, ColumnType, Detail, Error, Result, TableSchema,
 };
 
 /// The columns of a table that an INSERT fills, in the order of its query.
@@ -65,6 +66,31 @@ impl InsertTarget {
             .hint("name it in the column list; now() is the present time"));
         }
         Ok(InsertTarget { schema, columns })
+    }
+
+    /// Whole numbers for unsigned columns keep every digit: alone the planner would make floats of
+    /// numbers of which some fit 64 bits only without a sign.
+    pub(crate) fn keep_unsigned(schema: &TableSchema, named: &[&Column], query: &mut Query) {
+        let SetExpr::Values(values) = query.body.as_mut() else { return };
+        for row in &mut values.rows {
+            let cells = row.content.len();
+            let all = schema.columns.iter();
+            let columns: Vec<&Column> = if named.is_empty() && cells == schema.columns.len() {
+                all.collect()
+            } else if named.is_empty() {
+                all.filter(|column| column.kind != ColumnKind::Id).collect()
+            } else {
+                named.to_vec()
+            };
+            for (cell, column) in row.content.iter_mut().zip(columns) {
+                if column.ty == ColumnType::U64 && is_whole_number(cell) {
+                    let expr = Box::new(cell.clone());
+                    let data_type = ast::DataType::BigIntUnsigned(None);
+                    let kind = ast::CastKind::Cast;
+                    *cell = Expr::Cast { kind, expr, data_type, array: false, format: None };
+                }
+            }
+        }
     }
 
     /// The table's batch of these rows. `first_row` is the number of the first one, from 1, for
@@ -131,6 +157,14 @@ impl InsertTarget {
             ..Detail::default()
         };
         error.context(format!("row {row}, column {name:?}")).details([detail])
+    }
+}
+
+fn is_whole_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _)
+            if digits.bytes().all(|byte| byte.is_ascii_digit())),
+        _ => false,
     }
 }
 

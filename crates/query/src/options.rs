@@ -11,6 +11,13 @@ pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
 /// tree, and each level costs stack in every later step.
 pub const CHAIN_MAX: usize = 2_000;
 
+/// Deepest nesting of brackets: generated SQL stays far below, and the parser's own limit is above.
+pub const NESTING_MAX: usize = 40;
+
+/// Most nested constructs with two readings (`CAST(`, `CASE`, `((`): each doubles what the parser may
+/// try; 2^10 tries of a short text take some 100 ms.
+pub const NESTING_COST_MAX: usize = 10;
+
 /// Most set operations (`UNION` …) in one statement, for the same reason.
 pub const SET_OPERATIONS_MAX: usize = 300;
 

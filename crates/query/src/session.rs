@@ -5,7 +5,6 @@ use std::sync::Arc;
 use datafusion::catalog::CatalogProviderList;
 use datafusion::common::config::Dialect;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
@@ -14,6 +13,7 @@ use pulsora_model::{Error, Result};
 use crate::catalog::{CATALOG, Catalogs, Moment};
 use crate::functions;
 use crate::options::{BATCH_ROWS, QueryOptions};
+use crate::run::QueryMemory;
 
 /// Part of the memory that one partition keeps back for merging what it spilled: with as many
 /// partitions as threads all of them together take at most a quarter.
@@ -93,7 +93,7 @@ fn runtime(options: &QueryOptions) -> Result<Arc<RuntimeEnv>> {
     let spill = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![options.spill_dir.clone()]));
     RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+        .with_memory_pool(Arc::new(QueryMemory::new(memory)))
         .with_disk_manager_builder(spill)
         .build_arc()
         .map_err(|error| crate::error::from_datafusion(&error))

@@ -1,10 +1,12 @@
 //! Where queries and scans run: a pool of their own, so that I/O threads never compute.
 //!
-//! `pool.rs` threads, slots and the queue for them · `results.rs` batches on their way out.
+//! `memory.rs` what operators may reserve · `pool.rs` threads, slots and the queue for them · `results.rs` batches on their way out.
 
+mod memory;
 mod pool;
 mod results;
 
+pub(crate) use memory::QueryMemory;
 pub use pool::{CancelFlag, PoolStats};
 pub(crate) use pool::{Pool, Slot, ended_early, run_on, timed_out};
 pub use results::BatchStream;

@@ -168,6 +168,13 @@ impl<'a> Names<'a> {
         for table in &mut select.from {
             self.joined(table)?;
         }
+        for item in &mut select.projection {
+            self.wildcard(item);
+        }
+        self.expressions(&mut select.projection)?;
+        self.expressions(&mut select.distinct)?;
+        self.expressions(&mut select.selection)?;
+        // Only what follows may use the names that the SELECT gives.
         let aliases = select.projection.iter().filter_map(|item| match item {
             SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
             _ => None,
@@ -176,12 +183,6 @@ impl<'a> Names<'a> {
         if let Some(scope) = self.scopes.last_mut() {
             scope.aliases = aliases;
         }
-        for item in &mut select.projection {
-            self.wildcard(item);
-        }
-        self.expressions(&mut select.projection)?;
-        self.expressions(&mut select.distinct)?;
-        self.expressions(&mut select.selection)?;
         self.expressions(&mut select.group_by)?;
         self.expressions(&mut select.having)?;
         self.expressions(&mut select.named_window)?;
@@ -355,9 +356,15 @@ impl<'a> Names<'a> {
         }
         for scope in self.scopes.iter().rev() {
             let columns = scope.relations.iter().filter_map(|r| r.columns.as_ref()).flatten();
-            let names: Vec<&str> = columns.chain(&scope.aliases).map(String::as_str).collect();
-            if let Some(index) = find_name(names.iter().copied(), ident) {
-                return replace(ident, names[index]);
+            let columns: Vec<&str> = columns.map(String::as_str).collect();
+            if columns.contains(&ident.value.as_str()) {
+                return;
+            }
+            let aliases: Vec<&str> = scope.aliases.iter().map(String::as_str).collect();
+            for names in [aliases, columns] {
+                if let Some(index) = find_name(names.iter().copied(), ident) {
+                    return replace(ident, names[index]);
+                }
             }
         }
     }

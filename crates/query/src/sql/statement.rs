@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Wor
 use pulsora_model::name::prefix;
 use pulsora_model::{Code, Detail, Error, Result};
 
-use super::guard::check_chains;
+use super::guard::check_text;
 use super::refuse::{by_first_words, refused};
 use super::{params, show};
 use crate::options::STATEMENT_BYTES_MAX;
@@ -52,7 +52,7 @@ pub(crate) fn parse(sql: &str) -> Result<Statement> {
         let at = (error.location.line, error.location.column);
         syntax_error(sql, Some(at), &error.message)
     })?;
-    check_chains(&tokens)?;
+    check_text(&tokens)?;
     let tokens = params::number_placeholders(tokens);
     let words = first_words(&tokens);
     if words.is_empty() && !tokens.iter().any(|t| is_content(&t.token)) {

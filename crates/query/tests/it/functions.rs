@@ -106,7 +106,7 @@ fn the_planners_functions_take_our_times() {
         ("SELECT extract(minute FROM time) AS m FROM sensor WHERE state = 2", "m\n1"),
         (
             "SELECT to_timestamp((epoch_ns(time) // 1000000000 // 60) * 60) AS t FROM sensor WHERE state = 3",
-            "t\n2024-01-01T00:00:00",
+            "t\n2024-01-01T00:00:00Z",
         ),
         (
             "SELECT Upper(host) AS h, LENGTH(region) AS n FROM sensor WHERE state = 1",

@@ -42,8 +42,8 @@ fn names_resolve_in_the_scope_they_stand_in() {
         "Close\n3.0",
     );
     world.check(
-        "WITH Q AS (SELECT close AS Top FROM prices) SELECT top FROM q ORDER BY TOP",
-        "Top\n3.0",
+        "WITH Q AS (SELECT close AS Peak FROM prices) SELECT peak FROM q ORDER BY PEAK",
+        "Peak\n3.0",
     );
     world.check(
         "SELECT ticker FROM prices WHERE close = (SELECT MAX(CLOSE) FROM prices)",

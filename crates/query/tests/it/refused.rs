@@ -72,11 +72,11 @@ fn syntax_errors_say_where() {
         ),
         (
             "SELECT * FRM sensor",
-            "sql_syntax: syntax error at line 1, column 14: expected the end of the statement, found sensor",
+            "sql_syntax: syntax error at line 1, column 10: expected the end of the statement, found FRM",
         ),
         (
-            "SELECT\n  1 +\n  FROM sensor",
-            "sql_syntax: syntax error at line 3, column 3: expected an expression, found FROM",
+            "SELECT\n  1 +\n  ) FROM sensor",
+            "sql_syntax: syntax error at line 3, column 3: expected an expression, found )",
         ),
         ("SELECT (1", "sql_syntax: syntax error at line 1, column 10: expected ), found the end"),
         (
@@ -117,7 +117,6 @@ fn what_cannot_run_is_said_in_one_sentence_without_type_names() {
         "SELECT temperature FROM sensor GROUP BY host",
         "SELECT * FROM sensor WHERE temperature",
         "SELECT * FROM sensor WHERE time > 'not a time'",
-        "SELECT 9223372036854775807 + state FROM sensor",
         "SELECT time_bucket('5 parsecs', time) FROM sensor",
         "SELECT time_bucket('5m') FROM sensor",
         "SELECT first(state) FROM sensor",
@@ -155,22 +154,37 @@ fn huge_statements_are_refused_before_they_cost_anything() {
     let long = format!("SELECT '{}'", "x".repeat(STATEMENT_BYTES_MAX));
     assert_eq!(world.code(&long), Code::LimitExceeded);
     for chain in [" OR 1=1", "+1", " IS NULL", "::INT", "[0]", " UNION SELECT 1", "(1)"] {
-        let sql = format!("SELECT 1{}", chain.repeat(100_000));
+        let sql = format!("SELECT 1{}", chain.repeat(60_000));
         assert!(matches!(world.code(&sql), Code::SqlInvalid), "{chain}");
     }
     for (open, close) in [
         ("(", ")"),
         ("NOT ", ""),
+        ("NOT (", ")"),
         ("-", ""),
-        ("CASE WHEN ", ""),
+        ("CASE WHEN 1 THEN ", ""),
         ("SELECT (", ")"),
         ("ARRAY[", "]"),
         ("f(", ")"),
+        ("CAST(", ""),
+        ("POSITION(", " IN 1)"),
+        ("INTERVAL ", ""),
+        ("x -> ", ""),
+        ("f(a := ", ")"),
+        ("1 FROM ((SELECT ", "))"),
+        ("CAST(1 AS ARRAY<", ">"),
+        ("1 IN (SELECT ", ")"),
     ] {
-        let sql = format!("SELECT {}1{}", open.repeat(50_000), close.repeat(50_000));
-        let code = world.code(&sql);
-        assert!(matches!(code, Code::SqlInvalid | Code::SqlSyntax), "{open}: {code:?}");
+        for depth in [12, 30, 20_000] {
+            let sql = format!("SELECT {}%{}", open.repeat(depth), close.repeat(depth));
+            let code = world.code(&sql);
+            assert!(matches!(code, Code::SqlInvalid | Code::SqlSyntax), "{open} {depth}: {code:?}");
+        }
     }
+    let nested = format!("SELECT {}1{} AS n", "abs(".repeat(30), ")".repeat(30));
+    world.check(&nested, "n\n1");
+    let nested = format!("SELECT {}1{} AS n", "CASE WHEN true THEN (".repeat(8), ") END".repeat(8));
+    world.check(&nested, "n\n1");
     let wide = format!(
         "SELECT 1 IN ({}) AS n",
         (0..50_000).map(|i| i.to_string()).collect::<Vec<_>>().join(",")

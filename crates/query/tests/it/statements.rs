@@ -130,7 +130,7 @@ fn the_catalogue_views_answer() {
         "table_schema | table_name\ndefault | sensor",
     );
     world.check(
-        "SELECT Column_Name, data_type, is_nullable FROM Information_Schema.COLUMNS WHERE table_name = 'sensor' AND ordinal_position < 3",
+        "SELECT Column_Name, data_type, is_nullable FROM Information_Schema.COLUMNS WHERE table_name = 'sensor' AND ordinal_position < 2",
         "column_name | data_type | is_nullable
          time | Timestamp(ns, \"UTC\") | NO
          host | Dictionary(UInt32, Utf8) | YES",

@@ -94,10 +94,15 @@ impl World {
         self.store(database, table, builder);
     }
 
-    /// `rows` rows without tags, one second apart from 2024-01-01: `value` counts from 0, `noise` is
-    /// a fixed shuffle of it as text.
+    /// Rows without tags, one second apart from 2024-01-01: `value` counts from 0, `noise` is a fixed
+    /// shuffle of it as text.
     pub fn write_numbers(&self, table: &str, rows: i64) {
-        let start = parse_time("2024-01-01").unwrap();
+        self.write_numbers_from("2024-01-01", table, rows);
+    }
+
+    /// As [`World::write_numbers`], from another time.
+    pub fn write_numbers_from(&self, start: &str, table: &str, rows: i64) {
+        let start = parse_time(start).unwrap();
         let schema = self.engine.catalog().find_table("default", table);
         let mut builder = BatchBuilder::new(schema, Name::literal("time"), None);
         for row in 0..rows {
@@ -179,7 +184,7 @@ impl World {
         let expected: Vec<&str> =
             expected.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
         let found = self.sql(sql);
-        let found: Vec<&str> = found.lines().collect();
+        let found: Vec<&str> = found.lines().map(str::trim_end).collect();
         assert_eq!(found, expected, "{sql}\n{}", found.join("\n"));
     }
 }
