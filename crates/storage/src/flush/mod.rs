@@ -6,3 +6,6 @@
 pub(crate) mod partition;
 pub(crate) mod plan;
 pub(crate) mod run;
+
+#[cfg(test)]
+mod tests;

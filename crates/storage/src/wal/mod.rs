@@ -11,3 +11,6 @@ mod writer;
 pub(crate) use reader::replay;
 pub(crate) use record::{Record, Section};
 pub(crate) use writer::{Group, Wal, WalFile};
+
+#[cfg(test)]
+mod tests;
