@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::context::Figures;
 use crate::error::Failure;
 use crate::logging::ACCESS;
+use pulsora_model::Code;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
