@@ -6,6 +6,7 @@
 mod disk;
 mod drops;
 mod ends;
+mod golden;
 mod growth;
 mod keys;
 mod log;

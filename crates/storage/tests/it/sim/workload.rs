@@ -28,7 +28,8 @@ pub fn parts(rng: &mut Rng, number: u64) -> Vec<Part> {
 /// Up to three rows; their text makes groups of several pages.
 fn audit(rng: &mut Rng, number: u64) -> Part {
     let rows = (0..rng.usize(1..4)).map(|_| {
-        let pad: String = (0..rng.usize(0..1_500)).map(|_| rng.alphanumeric()).collect();
+        let most = if rng.u8(0..5) == 0 { 8_000 } else { 800 };
+        let pad: String = (0..rng.usize(0..most)).map(|_| rng.alphanumeric()).collect();
         Row::at(NOW + number as i64).field("n", number as i64).field("pad", pad.as_str())
     });
     Part { table: AUDIT, kind: Kind::Append, rows: rows.collect() }
