@@ -218,12 +218,13 @@ impl Wal {
             first_group: self.next_group,
             created_ns: self.env.clock.wall_ns(),
         };
+        // From here on the new file may have a valid header, and nothing may follow in the old one.
+        self.finished.extend(self.open.take().map(|open| open.info));
         file.write_at(&header.encode(), 0).map_err(|e| Error::io(context("write"), e))?;
         self.check_sync(file.sync_all(), &context("sync"))?;
         let synced = self.env.files.sync_dir(&self.dir);
         self.check_sync(synced, &context("sync the directory of"))?;
         self.next_file += 1;
-        self.finished.extend(self.open.take().map(|open| open.info));
         self.open = Some(Open {
             file,
             salt: header.salt,

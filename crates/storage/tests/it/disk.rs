@@ -149,6 +149,26 @@ fn a_failed_write_is_refused_and_the_next_one_takes_its_place() {
     assert_eq!(read(&machine.engine, "t"), expected);
 }
 
+/// The header of the new file may be on disk although its write has failed; replay then ends the old
+/// file where the new one begins.
+#[test]
+fn after_a_log_file_that_was_begun_in_vain_nothing_follows_in_the_old_one() {
+    for seed in 0..20 {
+        let world = pulsora_env::sim::Simulation::new(seed);
+        let engine = Engine::open(world.env(), tight()).unwrap();
+        let mut machine = Machine { world, options: tight(), engine };
+        for n in 0..10 {
+            machine.rows("t", &wide(n));
+        }
+        let large = "x".repeat(machine.options.wal_file_bytes as usize);
+        machine.world.files.fail_next_write();
+        machine.refused("t", &[Row::at(10).field("text", large.as_str())]);
+        machine.rows("t", &wide(11));
+        machine.kill();
+        assert_eq!(read(&machine.engine, "t").len(), 11, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_flush_that_fails_is_tried_again() {
     let machine = Machine::new();

@@ -69,6 +69,8 @@ pub struct Run {
     /// The requests of this life, in the order they were sent.
     requests: Vec<Request>,
     next_number: u64,
+    /// Requests of a hundred that ask for no sync, in this life.
+    asynchronous: u8,
     /// A disk fault was planned in this life.
     faulty: bool,
     held: Option<(Snapshot, Vec<String>)>,
@@ -86,6 +88,7 @@ impl Run {
             base: Model::default(),
             requests: Vec::new(),
             next_number: 1,
+            asynchronous: 0,
             faulty: false,
             held: None,
             coverage: Coverage::default(),
@@ -109,6 +112,7 @@ impl Run {
     // ---- one life --------------------------------------------------------------------------
 
     fn life(&mut self) {
+        self.asynchronous = [0, 20, 90][self.rng.usize(0..3)];
         if self.rng.u8(0..4) > 0 {
             let most = [12, 60, 250][self.rng.usize(0..3)];
             let operations = self.rng.u64(1..=most);
