@@ -25,7 +25,6 @@ def file(table):
 TIMES = pyarrow.array([0, 1], pyarrow.timestamp("s"))
 TABLES = {
     "a column twice": (pyarrow.table([TIMES, [1, 2], [3, 4]], ["time", "n", "n"]), 400, "duplicate_column"),
-    "no column": (pyarrow.table([], []), 422, "missing_time"),
     "a null time": (pyarrow.table([pyarrow.array([0, None], pyarrow.timestamp("s")), [1, 2]], ["time", "n"]), 400, "invalid_time"),
     "lists": (pyarrow.table([TIMES, [[1], [2]]], ["time", "n"]), 422, "type_conflict"),
     "structures": (pyarrow.table([TIMES, [{"a": 1}, {"a": 2}]], ["time", "n"]), 422, "type_conflict"),

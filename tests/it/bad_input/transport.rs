@@ -109,6 +109,49 @@ fn announce(base: &str, path: &str, bytes: u64) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// A connection that ends in the middle of a body leaves nothing behind, though what came would parse.
+#[test]
+fn bodies_that_are_cut_off() {
+    let mut bench = Bench::new();
+    let client = bench.server.client();
+    let before = everything(&client);
+    let csv = row();
+    let line = format!("u,host=cut v=1i {MS}000000\n");
+    let packed = gzip(csv.as_bytes());
+    let heads = [
+        ("/tables/t/ingest", "text/csv", csv.as_bytes(), "content-length: 10000\r\n"),
+        ("/write", "text/plain", line.as_bytes(), "content-length: 10000\r\n"),
+        (
+            "/tables/t/ingest",
+            "text/csv",
+            &packed,
+            "content-length: 10000\r\ncontent-encoding: gzip\r\n",
+        ),
+    ];
+    for (path, content_type, body, headers) in heads {
+        cut_off(client.base(), path, content_type, headers, body);
+    }
+    let chunk = format!("{:x}\r\n{line}\r\n", line.len());
+    let headers = "transfer-encoding: chunked\r\n";
+    cut_off(client.base(), "/write", "text/plain", headers, chunk.as_bytes());
+    assert_eq!(everything(&client), before);
+    bench.finish();
+}
+
+/// Sends a request and the beginning of its body, and ends the connection once the server has seen that.
+fn cut_off(base: &str, path: &str, content_type: &str, headers: &str, body: &[u8]) {
+    let address = base.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: {content_type}\r\n{headers}\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    // The server may answer or not; it ends the connection once it has dealt with the request.
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
 #[test]
 fn names_are_names_and_not_paths() {
     let names = [

@@ -14,9 +14,11 @@ mod bodies;
 mod ledger;
 mod life;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
-use pulsora_tests::server::Launch;
+use pulsora_tests::server::{Launch, binary};
 
 use ledger::{Fate, Ledger};
 
@@ -41,8 +43,18 @@ fn every_acknowledged_row_survives_sigkill_exactly_once() {
     let mut server = launch.start();
     audit::sums(&server.client(), &mut ledger, &format!("seed {seed}, at the end"));
     audit::rows(&server.client(), &ledger);
+    let (status, output) = server.terminate();
+    assert!(status.success(), "{status}: {output}");
+    check_checksums(&dir.path().join("data"));
     println!("seed {seed}: {kills} kills in {:?}: {}", since.elapsed(), ledger.summary());
     assert!(ledger.count(Fate::Acknowledged) > kills as usize, "nearly nothing was acknowledged");
+}
+
+/// Every checksum of the data directory holds after all that.
+fn check_checksums(data: &Path) {
+    let output = Command::new(binary()).arg("check").arg("--data-dir").arg(data).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "pulsora check: {printed}");
 }
 
 fn number(variable: &str, default: u64) -> u64 {
