@@ -160,11 +160,14 @@ const PREFIXES: &[&str] = &[
 /// One lower-case sentence: the first line without prefixes, without a last full stop.
 pub(crate) fn sentence(text: &str) -> String {
     let mut rest = text.trim();
+    if let Some((_, reason)) = rest.split_once("coercion failed with: ") {
+        rest = reason;
+    }
     while let Some(stripped) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = stripped.trim_start();
     }
     let line = rest.lines().next().unwrap_or("").trim();
-    let line = [". You might need", ", errors: "]
+    let line = [". You might need", ". No function matches", ", errors: "]
         .iter()
         .fold(line, |line, end| line.split(end).next().unwrap_or(line));
     lower_first(line.trim_end_matches('.'))

@@ -22,6 +22,12 @@ const SPILL_RESERVATION_SHARE: u64 = 4;
 /// DataFusion's own default of that reservation, bytes.
 const SPILL_RESERVATION_BYTES: u64 = 10 << 20;
 
+/// What a merge holds of one spilled run: two batches of 8,192 rows of some 60 bytes.
+const MERGE_RUN_BYTES: u64 = 1 << 20;
+
+/// Past this many runs a merge loses more by comparing than it gains by reading once.
+const MERGE_FAN_IN_MAX: u64 = 64;
+
 /// What DataFusion names its directories of spilled rows.
 const SPILL_PREFIX: &str = "datafusion-";
 
@@ -91,12 +97,20 @@ fn runtime(options: &QueryOptions) -> Result<Arc<RuntimeEnv>> {
     empty_spill_dir(options)?;
     let memory = usize::try_from(options.memory_bytes).unwrap_or(usize::MAX);
     let spill = DiskManagerBuilder::default()
-        .with_mode(DiskManagerMode::Directories(vec![options.spill_dir.clone()]));
+        .with_mode(DiskManagerMode::Directories(vec![options.spill_dir.clone()]))
+        .with_max_spill_merge_fan_in(merge_fan_in(options));
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(QueryMemory::new(memory)))
         .with_disk_manager_builder(spill)
         .build_arc()
         .map_err(|error| crate::error::from_datafusion(&error))
+}
+
+/// Spilled runs that one merge reads at once. Unbounded, the merges of the partitions would take all
+/// that is kept for merging and leave nothing for the last one, which joins them.
+fn merge_fan_in(options: &QueryOptions) -> usize {
+    let share = options.memory_bytes * 3 / 16 / options.threads.max(1) as u64;
+    (share / MERGE_RUN_BYTES).clamp(2, MERGE_FAN_IN_MAX) as usize
 }
 
 /// Makes the directory and removes what an earlier process spilled, and nothing else.

@@ -29,9 +29,9 @@ pub(crate) fn conditions(filter: &Expr, schema: &TableSchema) -> Option<Vec<Cond
             Some(all)
         }
         Expr::Between(Between { expr, negated: false, low, high }) => {
-            let column = time_column(expr, schema)?;
-            let low = time_range(Operator::GtEq, time_literal(low, column)?);
-            let high = time_range(Operator::LtEq, time_literal(high, column)?);
+            time_column(expr, schema)?;
+            let low = time_range(Operator::GtEq, time_literal(low)?);
+            let high = time_range(Operator::LtEq, time_literal(high)?);
             Some(vec![Condition::Time(low), Condition::Time(high)])
         }
         other => one(other, schema).map(|condition| vec![condition]),
@@ -55,9 +55,9 @@ fn range_or_never(range: TimeRange) -> Condition {
 
 fn time_condition(filter: &Expr, schema: &TableSchema) -> Option<TimeRange> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return None };
-    let (column, op, literal) = match (time_column(left, schema), time_column(right, schema)) {
-        (Some(column), None) => (column, *op, right),
-        (None, Some(column)) => (column, op.swap()?, left),
+    let (op, literal) = match (time_column(left, schema), time_column(right, schema)) {
+        (Some(_), None) => (*op, right),
+        (None, Some(_)) => (op.swap()?, left),
         _ => return None,
     };
     let supported =
@@ -65,7 +65,7 @@ fn time_condition(filter: &Expr, schema: &TableSchema) -> Option<TimeRange> {
     if !supported {
         return None;
     }
-    Some(time_range(op, time_literal(literal, column)?))
+    Some(time_range(op, time_literal(literal)?))
 }
 
 fn time_range(op: Operator, time_ns: i64) -> TimeRange {
@@ -98,7 +98,7 @@ fn time_column<'s>(expr: &Expr, schema: &'s TableSchema) -> Option<&'s Column> {
 }
 
 /// A literal as nanoseconds; `None` when it is null, not a time, or out of range.
-fn time_literal(expr: &Expr, _: &Column) -> Option<i64> {
+fn time_literal(expr: &Expr) -> Option<i64> {
     let Expr::Literal(value, _) = expr else { return None };
     match value {
         ScalarValue::TimestampNanosecond(value, _) => *value,

@@ -125,7 +125,6 @@ fn what_cannot_run_is_said_in_one_sentence_without_type_names() {
         "VALUES (1), (1, 2)",
         "SELECT sum(sum(state)) FROM sensor",
         "SELECT ARRAY[1][",
-        "SELECT * FROM sensor FOR UPDATE",
     ] {
         let error = world.failure(SqlRequest::new("default", sql));
         let text = format!("{} {}", error.message(), error.hint_text().unwrap_or(""));
@@ -140,7 +139,10 @@ fn what_cannot_run_is_said_in_one_sentence_without_type_names() {
         ] {
             assert!(!text.contains(leak), "{sql}: {text}");
         }
-        assert!(!text.starts_with(|c: char| c.is_uppercase() && c != 'I'), "{sql}: {text}");
+        assert!(
+            !text.starts_with(|c: char| c.is_uppercase()) || text.starts_with("LIMIT "),
+            "{sql}: {text}"
+        );
     }
     assert_eq!(
         world.error("SELECT state / 0 FROM sensor"),
