@@ -20,10 +20,10 @@ use pulsora_query::{QueryEngine, QueryOptions, SqlRequest, SqlResult};
 use pulsora_storage::{
     Catalog, Durability, Engine, FlushFilter, Options, Scan, ScanPlan, Snapshot, WriteRequest,
 };
+use pulsora_wire::Parsed;
 use pulsora_wire::line::{self, LineOptions};
 use pulsora_wire::msgpack::{self, MsgpackOptions};
-use pulsora_wire::rows::{RowOptions, RowsParsed};
-use pulsora_wire::{Parsed, arrow_ipc, csv, json, parquet_file};
+use pulsora_wire::rows::{RowFormat, RowOptions, RowsParsed};
 
 /// How often rows are parsed at most: the schema moves under them only when another writer adds or
 /// widens a column meanwhile.
@@ -55,21 +55,6 @@ impl DatabaseOptions {
         };
         DatabaseOptions { storage, query }
     }
-}
-
-/// The formats of bodies that hold rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RowFormat {
-    /// A header line, then one record per row.
-    Csv,
-    /// An array of objects, or one object.
-    Json,
-    /// One object per line.
-    Ndjson,
-    /// An Arrow IPC stream.
-    Arrow,
-    /// A Parquet file.
-    Parquet,
 }
 
 /// What became of rows that were written.
@@ -187,14 +172,7 @@ impl Database {
         let name = Name::new(table)?;
         self.write_parsed(database, |catalog| {
             let schema = catalog.find_table(database, table);
-            let rows = match format {
-                RowFormat::Csv => csv::parse(&name, body, options, schema),
-                RowFormat::Json => json::parse_rows(&name, body, options, schema),
-                RowFormat::Ndjson => json::parse_ndjson(&name, body, options, schema),
-                RowFormat::Arrow => arrow_ipc::parse(&name, body.clone(), options, schema),
-                RowFormat::Parquet => parquet_file::parse(&name, body.clone(), options, schema),
-            };
-            rows.map(of_rows)
+            format.parse(&name, body, options, schema).map(of_rows)
         })
     }
 

@@ -9,11 +9,12 @@
 
 mod database;
 
-pub use database::{Database, DatabaseOptions, RowFormat, Rows, Written};
+pub use database::{Database, DatabaseOptions, Rows, Written};
 pub use pulsora_model::time::Precision;
 pub use pulsora_model::{
     Batch, BatchBuilder, Code, Detail, Error, ErrorKind, Name, Result, TableOptions, TableWrite,
 };
 pub use pulsora_query::{QueryOptions, SqlParam, SqlRequest, SqlResult};
 pub use pulsora_storage::{Options, Order, Scan, ScanPlan, Snapshot, TagPredicate, TimeRange};
+pub use pulsora_wire::rows::RowFormat;
 pub use pulsora_wire::rows::{OnError, RowOptions, TimeFormat};

@@ -30,7 +30,7 @@ pub async fn store_pieces<P>(
     parse: P,
 ) -> Result<Stored>
 where
-    P: Fn(&[u8], &Arc<Catalog>) -> Result<Parsed> + Clone + Send + 'static,
+    P: Fn(&Bytes, &Arc<Catalog>) -> Result<Parsed> + Clone + Send + 'static,
 {
     let mut pieces = Pieces::new(boundary, context.app.config.ingest.atomic_body_bytes);
     while let Some(piece) = pieces.next(&mut intake).await? {

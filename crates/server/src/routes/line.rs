@@ -58,7 +58,7 @@ async fn store(
     let target =
         Target { protocol: Protocol::Line, database: database.clone(), durability, partial };
     let options = LineOptions { precision, now_ns: context.now_ns() };
-    let parse = move |body: &[u8], catalog: &Arc<Catalog>| {
+    let parse = move |body: &bytes::Bytes, catalog: &Arc<Catalog>| {
         line::parse(body, &options, &catalog.lookup(&database))
     };
     let stored = store_pieces(context, intake, &target, Boundary::LineProtocol, parse).await?;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header;
+use bytes::Bytes;
 use pulsora_model::name::prefix;
 use pulsora_model::{Code, Detail, Error, Mode, Name, PartitionWidth, Result};
 use pulsora_storage::Catalog;
 use pulsora_wire::msgpack::MsgpackOptions;
-use pulsora_wire::rows::{Boundary, OnError, RowOptions, TimeFormat};
-use pulsora_wire::{Parsed, arrow_ipc, csv, json, msgpack, parquet_file};
+use pulsora_wire::rows::{OnError, RowFormat, RowOptions, TimeFormat};
+use pulsora_wire::{Parsed, msgpack};
 use serde::Serialize;
 
 use crate::answer::{self, SEQUENCE, with_sequence};
@@ -75,43 +76,30 @@ async fn store(
     table: Name,
     options: Arc<RowOptions>,
 ) -> Result<Stored> {
-    let find = schema_of(target.database.clone(), table.clone());
-    match target.protocol {
-        Protocol::Csv => {
-            let boundary = Boundary::Csv { delimiter: options.delimiter };
-            let parse = move |body: &[u8], catalog: &Arc<Catalog>| {
-                csv::parse(&table, body, &options, find(catalog)).map(of_rows)
-            };
-            store_pieces(context, intake, target, boundary, parse).await
-        }
-        Protocol::Ndjson => {
-            let parse = move |body: &[u8], catalog: &Arc<Catalog>| {
-                json::parse_ndjson(&table, body, &options, find(catalog)).map(of_rows)
-            };
-            store_pieces(context, intake, target, Boundary::Lines, parse).await
-        }
-        Protocol::Json => {
-            let parse = move |body: &bytes::Bytes, catalog: &Arc<Catalog>| {
-                json::parse_rows(&table, body, &options, find(catalog)).map(of_rows)
-            };
-            store_whole(context, intake, target, parse).await
-        }
-        Protocol::Arrow => {
-            let parse = move |body: &bytes::Bytes, catalog: &Arc<Catalog>| {
-                arrow_ipc::parse(&table, body.clone(), &options, find(catalog)).map(of_rows)
-            };
-            store_whole(context, intake, target, parse).await
-        }
-        Protocol::Parquet => {
-            let parse = move |body: &bytes::Bytes, catalog: &Arc<Catalog>| {
-                parquet_file::parse(&table, body.clone(), &options, find(catalog)).map(of_rows)
-            };
-            store_whole(context, intake, target, parse).await
-        }
-        Protocol::Msgpack => store_msgpack(context, intake, target, table).await,
-        Protocol::Line | Protocol::Metric => {
-            Err(Error::internal("line protocol and metrics are no row formats"))
-        }
+    let Some(format) = row_format(target.protocol) else {
+        return store_msgpack(context, intake, target, table).await;
+    };
+    let boundary = format.boundary(&options);
+    let database = target.database.clone();
+    let parse = move |body: &Bytes, catalog: &Arc<Catalog>| {
+        let schema = catalog.find_table(&database, &table);
+        format.parse(&table, body, &options, schema).map(of_rows)
+    };
+    match boundary {
+        Some(boundary) => store_pieces(context, intake, target, boundary, parse).await,
+        None => store_whole(context, intake, target, parse).await,
+    }
+}
+
+/// The row format of a protocol; the other one that comes here is MessagePack.
+fn row_format(protocol: Protocol) -> Option<RowFormat> {
+    match protocol {
+        Protocol::Csv => Some(RowFormat::Csv),
+        Protocol::Ndjson => Some(RowFormat::Ndjson),
+        Protocol::Json => Some(RowFormat::Json),
+        Protocol::Arrow => Some(RowFormat::Arrow),
+        Protocol::Parquet => Some(RowFormat::Parquet),
+        Protocol::Msgpack | Protocol::Line | Protocol::Metric => None,
     }
 }
 
@@ -126,7 +114,7 @@ async fn store_msgpack(
     let options = MsgpackOptions { precision, now_ns: context.now_ns() };
     let database = target.database.clone();
     let on_error = on_error(context)?;
-    let parse = move |body: &bytes::Bytes, catalog: &Arc<Catalog>| {
+    let parse = move |body: &Bytes, catalog: &Arc<Catalog>| {
         let parsed = msgpack::parse(body, &options, &catalog.lookup(&database))?;
         for_one_table(parsed, &table, on_error)
     };
@@ -148,13 +136,6 @@ fn for_one_table(parsed: Parsed, table: &Name, on_error: OnError) -> Result<Pars
         }
         _ => Ok(parsed),
     }
-}
-
-fn schema_of(
-    database: Name,
-    table: Name,
-) -> impl Fn(&Arc<Catalog>) -> Option<Arc<pulsora_model::TableSchema>> + Clone + Send + 'static {
-    move |catalog| catalog.find_table(&database, &table)
 }
 
 /// The format by `Content-Type`. What clients send who say nothing about it is CSV.

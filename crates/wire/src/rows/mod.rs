@@ -10,6 +10,7 @@
 
 mod boundary;
 pub(crate) mod columns;
+mod format;
 pub(crate) mod infer;
 pub(crate) mod layout;
 mod options;
@@ -20,6 +21,7 @@ pub(crate) mod text;
 pub(crate) mod times;
 
 pub use boundary::{Boundary, record_boundary};
+pub use format::RowFormat;
 pub use options::{OnError, RowOptions, TimeFormat};
 pub use outcome::RowsParsed;
 pub(crate) use outcome::{Place, Rejects, RowError};
