@@ -70,6 +70,11 @@ pub(super) fn store(
             let as_text = mixed == Mixed::AsText && builder.field_type(field) == ColumnType::Utf8;
             let result = match scalar {
                 Scalar::Bool(_) | Scalar::Number(_) if as_text => builder.push_str(field, raw()),
+                Scalar::Number(Number::F64(_)) if beyond_integers(builder, field, raw()) => {
+                    let column = builder.field_type(field);
+                    let reason = Some("no integer type holds it");
+                    Err(Clash { value: ColumnType::U64, column, reason })
+                }
                 scalar => store_field(builder, field, scalar),
             };
             result.map_err(|clash| {
@@ -91,6 +96,13 @@ pub(super) fn store(
         (Slot::Id, Scalar::Number(Number::U64(id))) => sink.id(column, Some(id), raw()),
         (Slot::Id, _) => sink.id(column, None, prefix(raw(), EXCERPT_BYTES)),
     }
+}
+
+/// Whether `raw` is an integer too large for any integer type, in a column of integers: it must not
+/// turn them all into floats.
+fn beyond_integers(builder: &BatchBuilder, field: FieldIndex, raw: &str) -> bool {
+    let integers = matches!(builder.field_type(field), ColumnType::I64 | ColumnType::U64);
+    integers && !raw.contains(['.', 'e', 'E'])
 }
 
 fn store_field(

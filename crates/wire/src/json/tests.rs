@@ -76,6 +76,14 @@ fn integers_keep_every_digit() {
 }
 
 #[test]
+fn an_integer_that_no_type_holds_does_not_turn_a_column_into_floats() {
+    let table_schema = schema(Mode::Append, &[("v", "Integer")]);
+    let body = r#"[{"ts":1,"v":18446744073709551616}]"#;
+    let shown = show(parse_rows(&table(), body.as_bytes(), &options(), Some(table_schema)));
+    assert!(shown.starts_with("type_conflict") && shown.contains("no integer type"), "{shown}");
+}
+
+#[test]
 fn ids_are_row_ids_only_if_they_can_be() {
     assert!(
         rows(r#"[{"id":3,"ts":1},{"ts":2},{"id":5,"ts":3}]"#, &options())
