@@ -139,10 +139,8 @@ impl Table {
         for (name, value) in &row.fields {
             let Some(value) = value else { continue };
             match value {
-                Value::Float(_) => {
-                    if self.floats.insert(name.clone()) && self.ints.contains(name) {
-                        met.widened += 1;
-                    }
+                Value::Float(_) if self.floats.insert(name.clone()) && self.ints.contains(name) => {
+                    met.widened += 1;
                 }
                 Value::Int(_) => drop(self.ints.insert(name.clone())),
                 _ => {}
