@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use fastrand::Rng;
 use pulsora_env::sim::{OpKind, Simulation};
@@ -18,7 +19,7 @@ use pulsora_storage::{
 use super::coverage::Coverage;
 use super::model::{AUDIT, DROPPED, Kind, Model, Part};
 use super::reads::{audited, compare, everything};
-use super::workload::{parts, unfit};
+use super::workload::{all_columns, parts, unfit};
 use crate::machine::{DIR, small_options};
 use crate::rows::{name, requests, table_write, with_ids};
 
@@ -83,7 +84,7 @@ impl Run {
         let mut run = Run {
             rng: Rng::with_seed(seed),
             world: Simulation::new(seed),
-            options: small_options(),
+            options: options(),
             engine: None,
             base: Model::default(),
             requests: Vec::new(),
@@ -94,6 +95,11 @@ impl Run {
             coverage: Coverage::default(),
         };
         run.start(End::PowerCut);
+        if run.rng.u8(0..4) > 0 {
+            // A change of the catalog is synced whatever was asked: without them more is unsynced.
+            let parts = all_columns(&mut run.rng, run.next_number);
+            run.send_parts(parts);
+        }
         for _ in 0..run.rng.usize(3..7) {
             run.life();
         }
@@ -112,8 +118,10 @@ impl Run {
     // ---- one life --------------------------------------------------------------------------
 
     fn life(&mut self) {
-        self.asynchronous = [0, 20, 90][self.rng.usize(0..3)];
-        if self.rng.u8(0..4) > 0 {
+        self.asynchronous = [0, 20, 98, 100][self.rng.usize(0..4)];
+        // Where little is synced, a cut at any moment takes something.
+        let planned = if self.asynchronous > 50 { 2 } else { 3 };
+        if self.rng.u8(0..4) < planned {
             let most = [12, 60, 250][self.rng.usize(0..3)];
             let operations = self.rng.u64(1..=most);
             self.world.files.crash_after(operations);
@@ -140,8 +148,8 @@ impl Run {
             74 => self.world.clock.shift_wall(self.rng.i64(-9..9) * 1_000_000_000_000),
             75..=90 => drop(self.world.tasks.run_until_idle(self.rng.u64(1..30))),
             91..=95 => self.compare_now(),
-            96..=97 => self.hold(),
-            98 => self.forget_answers(),
+            96 => self.hold(),
+            97 => self.forget_answers(),
             _ => self.fault(),
         }
     }
@@ -172,7 +180,11 @@ impl Run {
     fn send_parts(&mut self, parts: Vec<Part>) {
         let number = self.next_number;
         self.next_number += 1;
-        let durability = if self.rng.u8(0..5) == 0 { Durability::Async } else { Durability::Fsync };
+        let durability = if self.rng.u8(0..100) < self.asynchronous {
+            Durability::Async
+        } else {
+            Durability::Fsync
+        };
         let catalog = self.engine().catalog();
         let tables = parts.iter().map(|part| {
             // Half of the parsers know the schema of the moment, the others none. (One that knew a
@@ -226,7 +238,7 @@ impl Run {
         self.faulty = true;
         match self.rng.u8(0..4) {
             0 => self.world.files.fail_next_write(),
-            1 => self.world.files.fail_next_sync(),
+            1 | 2 => self.world.files.fail_next_sync(),
             _ => self.fill_disk(),
         }
     }
@@ -349,7 +361,19 @@ impl Run {
 
     // ---- the end of a life, and the next one -----------------------------------------------
 
+    /// A last burst before the power goes, with answers and without a sync.
+    fn burst(&mut self) {
+        for _ in 0..self.rng.usize(0..10) {
+            self.send_write();
+            self.world.tasks.run_until_idle(self.rng.u64(1..12));
+        }
+        self.collect();
+    }
+
     fn end(&mut self) -> End {
+        if self.asynchronous > 50 && !self.crashed() {
+            self.burst();
+        }
         if self.crashed() {
             let (kind, path) = self.world.files.last_op().expect("a crash falls on an operation");
             self.coverage.crash(kind, &path);
@@ -358,7 +382,8 @@ impl Run {
         self.coverage.poisoned += u64::from(poisoned && !self.crashed());
         let healthy = !self.crashed() && !poisoned;
         let end = match self.rng.u8(0..5) {
-            0 | 1 => End::Kill,
+            0 => End::Kill,
+            1 if self.asynchronous <= 50 => End::Kill,
             2 if healthy && !self.faulty => End::Close,
             _ => End::PowerCut,
         };
@@ -552,6 +577,17 @@ impl Run {
             }
         }
         (model, open)
+    }
+}
+
+/// Small limits; a sync by time is rarer than a crash, and some groups come between two flushes, so
+/// that crashes meet groups that are not synced.
+fn options() -> Options {
+    Options {
+        sync_interval: Duration::from_secs(20),
+        flush_bytes: 64 << 10,
+        memtable_bytes: 256 << 10,
+        ..small_options()
     }
 }
 
