@@ -1,5 +1,9 @@
 //! Section 6: SQL.
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use super::{Bench, CSV, JSON};
 
 fn bench() -> Bench {
@@ -142,13 +146,53 @@ fn errors_of_sql_say_what_to_do() {
     assert!(matches!(answer.status, 400 | 403 | 404 | 504), "{}", answer.text());
 }
 
+/// A join whose operators give no rows for minutes.
+const ENDLESS: &str = "SELECT count(*) FROM big a, big b WHERE a.n + b.n = 7";
+
+fn big() -> Bench {
+    let bench = Bench::new();
+    let rows: String = (0..200_000).map(|n| format!("{},{n}\n", 1_700_000_000 + n)).collect();
+    bench.accept(200, "/tables/big/ingest", CSV, format!("time,n\n{rows}"));
+    bench
+}
+
 #[test]
 fn a_query_over_its_time_ends_with_504() {
-    let bench = Bench::new();
-    let rows: String = (0..3_000).map(|n| format!("{},{n}\n", 1_700_000_000 + n)).collect();
-    bench.accept(200, "/tables/big/ingest", CSV, format!("time,n\n{rows}"));
-    let body =
-        r#"{"sql":"SELECT sum(a.n * b.n % (c.n + 1)) FROM big a, big b, big c","timeout_ms":100}"#;
-    let answer = bench.post("/api/v1/query", JSON, body);
-    assert_eq!((answer.status, answer.code().as_str()), (504, "timeout"), "{}", answer.text());
+    let bench = big();
+    let statements = [ENDLESS, "SELECT sum(a.n * b.n % (c.n + 1)) FROM big a, big b, big c"];
+    for statement in statements {
+        let body = serde_json::json!({"sql": statement, "timeout_ms": 100}).to_string();
+        let since = Instant::now();
+        let answer = bench.post("/api/v1/query", JSON, body);
+        assert_eq!((answer.status, answer.code().as_str()), (504, "timeout"), "{}", answer.text());
+        // Far above the deadline, for busy machines, and far below what the join takes.
+        assert!(since.elapsed() < Duration::from_secs(8), "{statement}: {:?}", since.elapsed());
+    }
+}
+
+#[test]
+fn a_query_ends_when_its_client_goes_away() {
+    let bench = big();
+    let active = || {
+        let pool = bench.get("/api/v1/monitoring/pool").json();
+        pool["active_connections"].as_u64().unwrap_or_else(|| panic!("{pool}"))
+    };
+    let wait_until = |wanted: bool| {
+        let since = Instant::now();
+        while (active() > 0) != wanted {
+            assert!(since.elapsed() < Duration::from_secs(20), "{} queries run", active());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let address = bench.client.base().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let body = serde_json::json!({ "sql": ENDLESS }).to_string();
+    let length = body.len();
+    let request = format!(
+        "POST /api/v1/query HTTP/1.1\r\nhost: {address}\r\ncontent-type: {JSON}\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    wait_until(true);
+    drop(stream);
+    wait_until(false);
 }
