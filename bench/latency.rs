@@ -11,6 +11,9 @@ use hdrhistogram::Histogram;
 
 use crate::http::Client;
 
+/// Longest latency that is told apart from longer ones: ten minutes, the time-out of the client.
+const LONGEST_US: u64 = 600_000_000;
+
 /// What a run took.
 pub struct Run {
     /// From the first request to the last answer.
@@ -22,14 +25,15 @@ pub struct Run {
 impl Run {
     /// A run of nothing.
     pub fn none() -> Run {
-        let latencies = Histogram::new(3).expect("three digits are allowed");
+        let latencies = Histogram::new_with_bounds(1, LONGEST_US, 3);
+        let latencies = latencies.expect("three digits and these bounds are allowed");
         Run { elapsed: Duration::ZERO, latencies }
     }
 
     /// Adds a run that came after.
     pub fn add(&mut self, other: &Run) {
         self.elapsed += other.elapsed;
-        self.latencies.add(&other.latencies).expect("all histograms resize themselves");
+        self.latencies.add(&other.latencies).expect("all histograms have the same bounds");
     }
 
     /// The latency that this share (0 to 1) of the requests did not exceed, milliseconds.
@@ -73,7 +77,7 @@ pub fn run(
             threads.into_iter().map(|thread| thread.join().expect("no client panics")).collect();
         let mut run = Run { elapsed: since.elapsed(), ..Run::none() };
         for latencies in results {
-            run.latencies.add(latencies?).expect("all histograms resize themselves");
+            run.latencies.add(latencies?).expect("all histograms have the same bounds");
         }
         Ok(run)
     })
