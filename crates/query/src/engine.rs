@@ -13,7 +13,6 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use pulsora_model::{Code, Error, Name, Result, Sequence, TableOptions, TableSchema, TableWrite};
 use pulsora_storage::{Command, Engine, ScanPlan, Snapshot, WriteRequest};
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answers;
@@ -23,7 +22,9 @@ use crate::error::from_datafusion;
 use crate::insert::InsertTarget;
 use crate::options::{INSERT_ROWS, QueryOptions};
 use crate::request::{SqlRequest, SqlResult, StatementKind};
-use crate::run::{BatchStream, CancelFlag, Pool, PoolStats, Slot, drive, ready, timed_out};
+use crate::run::{
+    BatchStream, CancelFlag, Pool, PoolStats, Slot, Threads, drive, ready, timed_out,
+};
 use crate::scan::ScanBatches;
 use crate::session::Sessions;
 use crate::sql::{INFORMATION_SCHEMA, Names, Statement, bind, find_column, parse};
@@ -47,7 +48,7 @@ struct Call {
     request: SqlRequest,
     slot: Slot,
     deadline: Instant,
-    pool: Handle,
+    threads: Threads,
     counters: Arc<QueryCounters>,
 }
 
@@ -70,19 +71,19 @@ impl QueryEngine {
     /// `timeout`, `memory_limit`, `overloaded`, and for changes and inserts what the engine reports.
     /// Errors after the first batch come through the batches.
     pub async fn sql(&self, request: SqlRequest) -> Result<SqlResult> {
-        let (core, door, pool) =
-            (Arc::clone(&self.core), self.pool.door(), self.pool.handle().clone());
+        let (core, door, threads) =
+            (Arc::clone(&self.core), self.pool.door(), self.pool.threads().clone());
         let deadline = Instant::now() + request.timeout.unwrap_or(core.timeout);
         let answer = async move {
             let slot = door.slot(deadline).await?;
             let counters = Arc::default();
-            let call = Call { request, slot, deadline, pool, counters };
+            let call = Call { request, slot, deadline, threads, counters };
             match timeout_at(deadline, core.answer(call)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(timed_out()),
             }
         };
-        self.pool.run(answer).await
+        self.pool.threads().run(deadline, answer).await
     }
 
     /// Runs blocking work in a slot of the pool, until the configured deadline. When the future is
@@ -110,26 +111,26 @@ impl QueryEngine {
                 Err(_) => Err(timed_out()),
             }
         };
-        self.pool.run(answer).await
+        self.pool.threads().run(deadline, answer).await
     }
 
     /// The batches of a planned scan, stream after stream, in a slot of the pool. `timeout` is the
     /// deadline from now; `None` = the configured one. Dropping the stream stops the scan.
     pub fn scan_stream(&self, plan: ScanPlan, timeout: Option<Duration>) -> BatchStream {
-        let (door, pool) = (self.pool.door(), self.pool.handle().clone());
+        let (door, threads) = (self.pool.door(), self.pool.threads().clone());
         let deadline = Instant::now() + timeout.unwrap_or(self.core.timeout);
         let streams = plan.streams;
         Box::pin(
             futures::stream::once(async move {
                 let begin = {
-                    let pool = pool.clone();
+                    let threads = threads.clone();
                     async move {
                         let slot = door.slot(deadline).await?;
                         let batches = futures::stream::iter(streams).flat_map(ScanBatches::new);
-                        Ok(drive(&pool, slot, deadline, batches))
+                        Ok(drive(&threads, slot, deadline, batches))
                     }
                 };
-                crate::run::run_on(&pool, begin).await
+                threads.run(deadline, begin).await
             })
             .flat_map(|begun: Result<BatchStream>| match begun {
                 Ok(batches) => batches,
@@ -185,7 +186,7 @@ impl Core {
         let stream = self.execute(&call, snapshot, *query, self.limit(&call)).await?;
         let schema = stream.schema();
         let batches = stream.map(|batch| batch.map_err(|error| from_datafusion(&error)));
-        let batches = drive(&call.pool, call.slot, call.deadline, batches);
+        let batches = drive(&call.threads, call.slot, call.deadline, batches);
         let kind = StatementKind::Query;
         Ok(SqlResult { schema, batches, visible, counters: call.counters, kind })
     }

@@ -8,6 +8,6 @@ mod results;
 
 pub(crate) use memory::QueryMemory;
 pub use pool::{CancelFlag, PoolStats};
-pub(crate) use pool::{Pool, Slot, ended_early, run_on, timed_out};
+pub(crate) use pool::{Pool, Slot, Threads, ended_early, timed_out};
 pub use results::BatchStream;
 pub(crate) use results::{drive, ready};

@@ -1,9 +1,11 @@
 //! Threads, the slots that bound how many requests use them at once, and the queue for a slot.
 //!
 //! Invariants: a slot is held from before planning until the last batch is taken, the request is
-//! dropped or its deadline passes; no thread of the pool waits for a client.
+//! dropped or its deadline passes and its operators have looked up; no thread of the pool waits for a
+//! client; an answer comes at its deadline whatever the pool does.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +14,7 @@ use pulsora_model::{Code, Error, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::options::{QUEUE_PER_SLOT, QueryOptions};
 
@@ -22,14 +24,51 @@ const STACK_BYTES: usize = 8 << 20;
 /// Threads for blocking batches beyond one per slot, so that a scan of many streams is not starved.
 const BLOCKING_THREADS_SPARE: usize = 4;
 
+/// How much later than a deadline the clock acts: the query's own end at its deadline says more.
+const CLOCK_GRACE: Duration = Duration::from_millis(50);
+
 /// The pool.
 pub(crate) struct Pool {
-    /// Present until the pool is dropped.
-    runtime: Option<Runtime>,
-    handle: Handle,
+    /// Present until the pool is dropped: the threads that compute, and the one that only keeps time.
+    runtimes: Option<[Runtime; 2]>,
+    threads: Threads,
     slots: Arc<Semaphore>,
     figures: Arc<Figures>,
     size: usize,
+}
+
+/// The threads that compute, and the clock beside them: an operator may compute for long without
+/// looking up, on every thread, and the deadline must pass all the same.
+#[derive(Clone)]
+pub(crate) struct Threads {
+    pub(crate) pool: Handle,
+    clock: Handle,
+}
+
+impl Threads {
+    /// Ends a moment after `deadline`, however busy the pool is. May be polled anywhere.
+    pub(crate) fn past(&self, deadline: Instant) -> Pin<Box<Sleep>> {
+        let _clock = self.clock.enter();
+        Box::pin(sleep_until(deadline + CLOCK_GRACE))
+    }
+
+    /// Runs `work` on the pool until a moment after `deadline`; dropping the returned future cancels
+    /// it.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let mut task = AbortOnDrop(self.pool.spawn(work));
+        tokio::select! {
+            biased;
+            ended = &mut task.0 => match ended {
+                Ok(outcome) => outcome,
+                Err(ended) => Err(ended_early(&ended)),
+            },
+            () = self.past(deadline) => Err(timed_out()),
+        }
+    }
 }
 
 /// Figures of the pool; times are sums in microseconds.
@@ -83,21 +122,19 @@ impl Pool {
             .enable_time()
             .build()
             .map_err(|error| Error::io("starting the query pool", error))?;
+        let clock = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("query-clock")
+            .enable_time()
+            .build()
+            .map_err(|error| Error::io("starting the clock of the query pool", error))?;
         Ok(Pool {
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
+            threads: Threads { pool: runtime.handle().clone(), clock: clock.handle().clone() },
+            runtimes: Some([runtime, clock]),
             slots: Arc::new(Semaphore::new(size)),
             figures: Arc::default(),
             size,
         })
-    }
-
-    /// Runs `work` on the pool; dropping the returned future cancels it.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        run_on(&self.handle, work).await
     }
 
     /// What [`Pool::slot`] needs, for work that runs on the pool.
@@ -109,8 +146,8 @@ impl Pool {
         }
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.threads
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
@@ -138,21 +175,9 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         // Dropping a runtime waits for its threads, which is not allowed inside another runtime.
-        if let Some(runtime) = self.runtime.take() {
+        for runtime in self.runtimes.take().into_iter().flatten() {
             runtime.shutdown_background();
         }
-    }
-}
-
-/// Runs `work` on the pool; dropping the returned future cancels it.
-pub(crate) async fn run_on<T: Send + 'static>(
-    pool: &Handle,
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    let mut task = AbortOnDrop(pool.spawn(work));
-    match (&mut task.0).await {
-        Ok(outcome) => outcome,
-        Err(ended) => Err(ended_early(&ended)),
     }
 }
 

@@ -13,11 +13,10 @@ use arrow::array::RecordBatch;
 use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 use pulsora_model::{Error, Result};
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, timeout_at};
 
-use super::pool::{AbortOnDrop, Slot, ended_early, timed_out};
+use super::pool::{AbortOnDrop, Slot, Threads, ended_early, timed_out};
 
 /// Batches ready to be taken: one is sent while the next is made.
 const READY_BATCHES: usize = 2;
@@ -27,7 +26,7 @@ pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
 
 /// Drives `batches` on the pool until `deadline`, holding `slot` meanwhile.
 pub(crate) fn drive(
-    pool: &Handle,
+    threads: &Threads,
     slot: Slot,
     deadline: Instant,
     batches: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
@@ -35,14 +34,15 @@ pub(crate) fn drive(
     let (sender, receiver) = mpsc::channel(READY_BATCHES);
     let failure = Arc::new(Mutex::new(None));
     let outcome = Arc::clone(&failure);
-    let task = pool.spawn(async move {
+    let past = threads.past(deadline);
+    let task = threads.pool.spawn(async move {
         let sending = timeout_at(deadline, send_all(batches, &sender)).await;
         *outcome.lock() = sending.unwrap_or_else(|_| Err(timed_out())).err();
         drop(slot);
         // The channel closes after the outcome is known.
         drop(sender);
     });
-    Box::pin(Results { receiver, failure, task: Some(AbortOnDrop(task)) })
+    Box::pin(Results { receiver, failure, past, task: Some(AbortOnDrop(task)) })
 }
 
 /// An answer that is there already.
@@ -68,6 +68,8 @@ struct Results {
     receiver: mpsc::Receiver<RecordBatch>,
     /// Guards what the query failed with; set before the channel closes.
     failure: Arc<Mutex<Option<Error>>>,
+    /// Ends a moment after the deadline.
+    past: Pin<Box<Sleep>>,
     /// Gone once it has been asked how it ended.
     task: Option<AbortOnDrop<()>>,
 }
@@ -77,7 +79,15 @@ impl Stream for Results {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.receiver.poll_recv(context) {
-            Poll::Pending => return Poll::Pending,
+            Poll::Pending => {
+                if self.task.is_none() || self.past.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                // The query has not looked up since its deadline. It ends when it does.
+                self.receiver.close();
+                self.task = None;
+                return Poll::Ready(Some(Err(timed_out())));
+            }
             Poll::Ready(Some(batch)) => return Poll::Ready(Some(Ok(batch))),
             Poll::Ready(None) => {}
         }

@@ -172,7 +172,11 @@ impl Record {
             500.. if failure.code == Code::NotReady => {
                 tracing::debug!(code, message, request_id, path = self.path, "not ready");
             }
-            500.. => tracing::error!(code, message, request_id, path = self.path, "request failed"),
+            // Limits that worked as they should; 500 is a fault.
+            501.. => {
+                tracing::warn!(code, message, request_id, path = self.path, "request failed");
+            }
+            500 => tracing::error!(code, message, request_id, path = self.path, "request failed"),
             _ => tracing::debug!(code, message, request_id, path = self.path, "request refused"),
         }
     }
