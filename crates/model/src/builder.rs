@@ -17,7 +17,7 @@ use arrow::array::{StringBuilder, UInt64Array};
 use hashbrown::HashMap;
 
 use crate::batch::{Batch, FieldColumn, SeriesColumn, TagColumn};
-use crate::column::{Clash, ColumnBuilder, Scalar};
+use crate::column::{Clash, ColumnBuilder, Scalar, TEXT_TOO_LONG};
 use crate::error::{Code, Error, Result};
 use crate::limits::{COLUMNS_MAX, TAGS_MAX, TEXT_BYTES_MAX};
 use crate::name::Name;
@@ -401,7 +401,7 @@ impl BatchBuilder {
             return Err(Clash {
                 value: ColumnType::Utf8,
                 column: self.field_type(field),
-                reason: Some("text over 16 MiB is not stored"),
+                reason: Some(TEXT_TOO_LONG),
             });
         }
         self.push(field, |column| column.push_str(value))

@@ -14,6 +14,7 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use crate::convert::{Conversion, conversion, exact_i64, exact_u64};
+use crate::error::Code;
 use crate::limits::TEXT_BYTES_MAX;
 use crate::time::parse_time;
 use crate::types::{ColumnType, UTC};
@@ -30,6 +31,14 @@ pub struct Clash {
 }
 
 impl Clash {
+    /// `limit_exceeded` for text that is too long, else `type_conflict`.
+    pub fn code(&self) -> Code {
+        match self.reason {
+            Some(TEXT_TOO_LONG | TEXTS_TOO_LONG) => Code::LimitExceeded,
+            _ => Code::TypeConflict,
+        }
+    }
+
     /// One sentence: what came, what the column holds, and the ways out.
     pub fn message(&self) -> String {
         let (value, column) = (self.value.noun(), self.column.noun());
@@ -77,7 +86,7 @@ const NOT_EXACT: &str = "an integer beyond 2^53 is not exact as a float";
 const NEGATIVE: &str = "it is negative";
 const TOO_LARGE: &str = "it is larger than 9223372036854775807, the largest signed integer";
 const NOT_A_TIME: &str = "it does not read as a time";
-const TEXT_TOO_LONG: &str = "text over 16 MiB is not stored";
+pub(crate) const TEXT_TOO_LONG: &str = "text over 16 MiB is not stored";
 const TEXTS_TOO_LONG: &str = "the texts of one request exceed 2 GiB in this column";
 const HOLDS_INEXACT: &str = "the column holds integers beyond 2^53, which are not exact as floats";
 

@@ -22,7 +22,7 @@ impl Fault {
     pub(crate) fn clash(column: &str, value: Option<Scalar<'_>>, clash: &Clash) -> Fault {
         let value = value.map_or(String::new(), |value| format!(", value {}", excerpt(value)));
         let message = format!("column {column:?}{value}: {}", clash.message());
-        Fault::of_column(Error::new(Code::TypeConflict, message), column)
+        Fault::of_column(Error::new(clash.code(), message), column)
     }
 
     /// An error that concerns one column.

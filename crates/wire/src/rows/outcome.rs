@@ -59,7 +59,7 @@ impl RowError {
 
     /// A value that does not fit the type of its column.
     pub(crate) fn clash(clash: &Clash) -> RowError {
-        RowError::new(Code::TypeConflict, clash.message())
+        RowError::new(clash.code(), clash.message())
     }
 
     /// A value that does not fit the field that `builder` holds under `field`.
