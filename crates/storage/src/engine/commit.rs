@@ -13,18 +13,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arrow::array::AsArray;
-use arrow::datatypes::{Int64Type, UInt64Type};
 use pulsora_env::Step;
-use pulsora_model::convert::{exact_i64, exact_u64};
-use pulsora_model::{Code, ColumnId, Error, Name, Result, Sequence, TableId};
+use pulsora_model::{Code, Error, Name, Result, Sequence, TableId};
 
 use super::command::{apply_all, changes};
 use super::options::Durability;
 use super::queue::{Event, Reply};
 use super::request::{Command, FlushFilter, Receipt, WriteRequest};
 use super::shared::{FlushWaiter, Shared};
-use crate::catalog::{Catalog, CatalogChange, ResolvedRows, Stored, resolve};
+use super::stored::StoredValues;
+use crate::catalog::{Catalog, CatalogChange, ResolvedRows, resolve};
 use crate::flush::plan::{OpenFigures, Pressure, plan};
 use crate::flush::run::release_through;
 use crate::memtable::{Memtable, MemtableView};
@@ -39,10 +37,10 @@ const GROUP_REQUESTS: usize = 4_096;
 const TICK: Duration = Duration::from_secs(1);
 
 /// A request that fits, waiting for its group.
-struct Prepared {
+pub(super) struct Prepared {
     sequence: Sequence,
     changes: Vec<CatalogChange>,
-    rows: Vec<ResolvedRows>,
+    pub(super) rows: Vec<ResolvedRows>,
     durability: Durability,
     receipt: Receipt,
     reply: Reply,
@@ -224,7 +222,12 @@ impl Committer {
         let mut rows: Vec<ResolvedRows> = Vec::with_capacity(request.tables.len());
         let mut highest_ids = Vec::new();
         for write in &request.tables {
-            let stored = StoredValues { committer: self, earlier, here: &rows };
+            let stored = StoredValues {
+                published: &self.shared.published.load(),
+                row_id_max: &self.row_id_max,
+                earlier,
+                here: &rows,
+            };
             let resolution = resolve(&catalog, &request.database, write, &stored, now_ns)?;
             catalog = resolution.catalog;
             changes.extend(resolution.changes);
@@ -585,54 +588,4 @@ impl Committer {
         self.shared.begin_close();
         Step::Done
     }
-}
-
-/// What the resolver asks: segments, memtables, and requests of the same group.
-struct StoredValues<'a> {
-    committer: &'a Committer,
-    earlier: &'a [Prepared],
-    here: &'a [ResolvedRows],
-}
-
-impl Stored for StoredValues<'_> {
-    fn exact_as_float(&self, table: TableId, column: ColumnId) -> bool {
-        let published = self.committer.shared.published.load();
-        let segments = published.version.table(table).iter().all(|segment| {
-            segment
-                .meta
-                .int_bounds
-                .iter()
-                .all(|bounds| bounds.column != column || exact_u64(bounds.magnitude_max))
-        });
-        let chunks = published
-            .memtables
-            .get(&table)
-            .into_iter()
-            .flatten()
-            .all(|view| view.chunks.iter().filter_map(|chunk| chunk.column(column)).all(exact));
-        let group = self.earlier.iter().flat_map(|request| &request.rows).chain(self.here);
-        segments
-            && chunks
-            && group.filter(|rows| rows.table == table).all(|rows| {
-                rows.fields.iter().filter(|(id, ..)| *id == column).all(|(_, _, v)| exact(v))
-            })
-    }
-
-    fn row_id_max(&self, table: TableId) -> u64 {
-        let known = self.committer.row_id_max.get(&table).copied().unwrap_or(0);
-        let here = self
-            .here
-            .iter()
-            .filter(|rows| rows.table == table)
-            .filter_map(|rows| rows.ids.as_ref()?.all(rows.rows).iter().max().copied());
-        here.max().unwrap_or(0).max(known)
-    }
-}
-
-/// Whether every integer is exact as a float; other types are.
-fn exact(values: &arrow::array::ArrayRef) -> bool {
-    if let Some(ints) = values.as_primitive_opt::<Int64Type>() {
-        return ints.iter().flatten().all(exact_i64);
-    }
-    values.as_primitive_opt::<UInt64Type>().is_none_or(|ints| ints.iter().flatten().all(exact_u64))
 }

@@ -4,7 +4,8 @@
 //! `shared.rs` what the handle and the two tasks share · `queue.rs` requests on their way to the
 //! commit owner · `commit.rs` the commit owner · `command.rs` commands → catalog changes ·
 //! `recover.rs` manifest and log → the first published state · `reserve.rs` disk space kept back ·
-//! `stats.rs` figures · `check.rs` every checksum of a directory at rest.
+//! `stored.rs` what is stored already · `stats.rs` figures · `check.rs` every checksum of a directory at
+//! rest.
 
 mod check;
 mod command;
@@ -19,6 +20,7 @@ mod request;
 mod reserve;
 mod shared;
 mod stats;
+mod stored;
 
 pub use check::{CheckProgress, CheckReport, Finding, check};
 pub use engine::Engine;
