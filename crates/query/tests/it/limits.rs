@@ -10,8 +10,8 @@ use pulsora_storage::Scan;
 
 use crate::world::World;
 
-/// A query that takes far longer than any test waits.
-const ENDLESS: &str = "SELECT sum(a.value * b.value * c.value) FROM generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 100000) c";
+/// A query that takes far longer than any test waits, in little memory.
+const ENDLESS: &str = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 AS n FROM r WHERE n < 2000000000) SELECT count(*) FROM r";
 
 fn with_timeout(sql: &str, milliseconds: u64) -> SqlRequest {
     let timeout = Some(Duration::from_millis(milliseconds));
