@@ -37,6 +37,17 @@ pub fn tag_type() -> DataType {
 }
 
 impl ColumnType {
+    /// Every type.
+    pub const ALL: [ColumnType; 7] = [
+        ColumnType::Untyped,
+        ColumnType::I64,
+        ColumnType::U64,
+        ColumnType::F64,
+        ColumnType::Bool,
+        ColumnType::Utf8,
+        ColumnType::Timestamp,
+    ];
+
     /// The Arrow type of a field column of this type.
     pub fn arrow(self) -> DataType {
         match self {
@@ -65,16 +76,10 @@ impl ColumnType {
 
     /// The type with this name in the HTTP contract, any case.
     pub fn from_api_name(name: &str) -> Option<ColumnType> {
-        [
-            ColumnType::I64,
-            ColumnType::U64,
-            ColumnType::F64,
-            ColumnType::Bool,
-            ColumnType::Utf8,
-            ColumnType::Timestamp,
-        ]
-        .into_iter()
-        .find(|ty| ty.api_name().eq_ignore_ascii_case(name))
+        ColumnType::ALL
+            .into_iter()
+            .filter(|ty| *ty != ColumnType::Untyped)
+            .find(|ty| ty.api_name().eq_ignore_ascii_case(name))
     }
 
     /// What error messages call it.

@@ -6,7 +6,7 @@
 
 use pulsora_model::limits::DETAILS_MAX;
 use pulsora_model::{Code, Detail, Error, Result};
-use pulsora_wire::rows::{Boundary, record_boundary};
+use pulsora_wire::rows::{Boundary, count_lines, first_record, record_boundary};
 
 use crate::body::Intake;
 use crate::write::Stored;
@@ -83,7 +83,7 @@ impl Pieces {
         self.lines_through += count_lines(&bytes);
         self.number += 1;
         if self.number == 1 && !last && matches!(self.boundary, Boundary::Csv { .. }) {
-            self.header = header(self.boundary, &bytes).to_vec();
+            self.header = first_record(self.boundary, &bytes).to_vec();
             self.header_lines = count_lines(&self.header);
         }
         let first = self.number == 1;
@@ -152,20 +152,4 @@ impl Pieces {
             }
         }
     }
-}
-
-/// The first record that is not blank, with everything before it.
-fn header(boundary: Boundary, bytes: &[u8]) -> &[u8] {
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    for end in ends {
-        let prefix = &bytes[..end];
-        if !prefix.trim_ascii().is_empty() && record_boundary(boundary, prefix) == end {
-            return prefix;
-        }
-    }
-    &[]
-}
-
-fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }

@@ -49,6 +49,14 @@ pub(crate) struct ResolvedIds {
 }
 
 impl ResolvedIds {
+    /// The highest id of `rows` rows; `None` without rows.
+    pub fn highest(&self, rows: usize) -> Option<u64> {
+        let given = self.given.as_ref();
+        let missing = given.map_or(rows, Array::null_count) as u64;
+        let assigned = missing.checked_sub(1).map(|last| self.first_assigned + last);
+        given.and_then(|given| given.iter().flatten().max()).max(assigned)
+    }
+
     /// The id of every row.
     pub fn all(&self, rows: usize) -> ScalarBuffer<u64> {
         let mut next = self.first_assigned;

@@ -46,6 +46,9 @@ pub(super) struct Prepared {
     reply: Reply,
 }
 
+/// What a request comes to: changes of the catalog, rows, and when it is acknowledged.
+type Fitted = (Vec<CatalogChange>, Vec<ResolvedRows>, Durability);
+
 /// The state of the commit owner.
 pub(super) struct Committer {
     shared: Arc<Shared>,
@@ -208,12 +211,7 @@ impl Committer {
         }
     }
 
-    #[allow(clippy::type_complexity)]
-    fn prepare_write(
-        &mut self,
-        request: WriteRequest,
-        earlier: &[Prepared],
-    ) -> Result<(Vec<CatalogChange>, Vec<ResolvedRows>, Durability)> {
+    fn prepare_write(&mut self, request: WriteRequest, earlier: &[Prepared]) -> Result<Fitted> {
         self.shared.check_writable()?;
         self.shared.reserve.check()?;
         let now_ns = self.shared.env.clock.wall_ns();
@@ -233,9 +231,9 @@ impl Committer {
             changes.extend(resolution.changes);
             let part = resolution.rows;
             if let Some(ids) = &part.ids
-                && let Some(highest) = ids.all(part.rows).iter().max()
+                && let Some(highest) = ids.highest(part.rows)
             {
-                highest_ids.push((part.table, *highest));
+                highest_ids.push((part.table, highest));
             }
             rows.push(part);
         }
@@ -249,11 +247,7 @@ impl Committer {
         Ok((changes, rows, request.durability))
     }
 
-    #[allow(clippy::type_complexity)]
-    fn prepare_command(
-        &mut self,
-        command: &Command,
-    ) -> Result<(Vec<CatalogChange>, Vec<ResolvedRows>, Durability)> {
+    fn prepare_command(&mut self, command: &Command) -> Result<Fitted> {
         self.shared.check_writable()?;
         if matches!(command, Command::CreateDatabase { .. } | Command::CreateTable { .. }) {
             self.shared.reserve.check()?;

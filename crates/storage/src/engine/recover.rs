@@ -218,9 +218,7 @@ impl Replayed {
             // The record that made the column may be lost, and its id may be given out again.
             rows.fields.retain(|(id, ..)| schema.column_by_id(*id).is_some());
         }
-        if let Some(highest) =
-            rows.ids.as_ref().and_then(|ids| ids.all(rows.rows).iter().max().copied())
-        {
+        if let Some(highest) = rows.ids.as_ref().and_then(|ids| ids.highest(rows.rows)) {
             let known = self.row_id_max.entry(table).or_default();
             *known = (*known).max(highest);
         }

@@ -52,7 +52,7 @@ impl Stored for StoredValues<'_> {
             .here
             .iter()
             .filter(|rows| rows.table == table)
-            .filter_map(|rows| rows.ids.as_ref()?.all(rows.rows).iter().max().copied());
+            .filter_map(|rows| rows.ids.as_ref()?.highest(rows.rows));
         here.max().unwrap_or(0).max(known)
     }
 }

@@ -6,11 +6,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, new_null_array};
+use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::buffer::ScalarBuffer;
-use arrow::compute::concat;
-use arrow::datatypes::{Int64Type, UInt64Type};
-use pulsora_model::{ColumnId, ColumnType, Result, Sequence, TableId};
+use arrow::compute::{cast, concat};
+use pulsora_model::{ColumnId, Result, Sequence, TableId};
 
 use super::chunk::Chunk;
 use super::series::{SeriesIndex, SeriesTable};
@@ -217,30 +216,19 @@ fn concat_column(id: ColumnId, parts: &[Part]) -> Result<ArrayRef> {
     let found: Vec<Option<ArrayRef>> = parts.iter().map(of).collect();
     let newest = found.iter().flatten().last().expect("the column is in one of the parts");
     let ty = newest.data_type().clone();
-    if let ([Some(only)], true) = (&found[..], true) {
+    if let [Some(only)] = &found[..] {
         return Ok(Arc::clone(only));
     }
     let arrays: Vec<ArrayRef> = found
         .into_iter()
         .zip(parts)
         .map(|(values, part)| match values {
-            None => new_null_array(&ty, part.rows),
-            Some(values) if values.data_type() == &ty => values,
-            Some(values) => widened(&values),
+            None => Ok(new_null_array(&ty, part.rows)),
+            Some(values) if values.data_type() == &ty => Ok(values),
+            // Integers of before a widening, which was only allowed while they are exact.
+            Some(values) => Ok(cast(&values, &ty)?),
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
     Ok(concat(&arrays)?)
-}
-
-/// Integers as floats; exact, because widening was only allowed while they are.
-fn widened(values: &ArrayRef) -> ArrayRef {
-    debug_assert_ne!(values.data_type(), &ColumnType::F64.arrow());
-    if let Some(ints) = values.as_primitive_opt::<Int64Type>() {
-        return Arc::new(Float64Array::from_iter(ints.iter().map(|v| v.map(|v| v as f64))));
-    }
-    match values.as_primitive_opt::<UInt64Type>() {
-        Some(ints) => Arc::new(Float64Array::from_iter(ints.iter().map(|v| v.map(|v| v as f64)))),
-        None => Arc::clone(values),
-    }
 }

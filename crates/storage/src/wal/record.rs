@@ -297,18 +297,10 @@ fn type_code(ty: ColumnType) -> u8 {
 }
 
 fn type_of(code: u8) -> Result<ColumnType> {
-    [
-        ColumnType::Untyped,
-        ColumnType::I64,
-        ColumnType::U64,
-        ColumnType::F64,
-        ColumnType::Bool,
-        ColumnType::Utf8,
-        ColumnType::Timestamp,
-    ]
-    .into_iter()
-    .find(|ty| type_code(*ty) == code)
-    .ok_or_else(|| Error::corrupt(format!("log record: column type {code}")))
+    ColumnType::ALL
+        .into_iter()
+        .find(|ty| type_code(*ty) == code)
+        .ok_or_else(|| Error::corrupt(format!("log record: column type {code}")))
 }
 
 fn encode_values(ty: ColumnType, values: &ArrayRef, out: &mut Vec<u8>) -> Result<()> {

@@ -81,3 +81,21 @@ fn line_protocol_line(bytes: &[u8]) -> Option<usize> {
     }
     None
 }
+
+/// The first record that is not blank, with everything before it: the header of a CSV body
+/// that is cut. Empty while it has not ended.
+pub fn first_record(boundary: Boundary, bytes: &[u8]) -> &[u8] {
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    for end in ends {
+        let prefix = &bytes[..end];
+        if !prefix.trim_ascii().is_empty() && record_boundary(boundary, prefix) == end {
+            return prefix;
+        }
+    }
+    &[]
+}
+
+/// Line ends in `bytes`.
+pub fn count_lines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}

@@ -20,7 +20,7 @@ pub(crate) mod sink;
 pub(crate) mod text;
 pub(crate) mod times;
 
-pub use boundary::{Boundary, record_boundary};
+pub use boundary::{Boundary, count_lines, first_record, record_boundary};
 pub use format::RowFormat;
 pub use options::{OnError, RowOptions, TimeFormat};
 pub use outcome::RowsParsed;

@@ -4,7 +4,7 @@
 //! inside a record; a line number of a piece leads to one line of the file.
 
 use pulsora_model::{Code, Detail, Error, Result};
-use pulsora_wire::rows::{Boundary, record_boundary};
+use pulsora_wire::rows::{Boundary, count_lines, first_record, record_boundary};
 
 /// A part of a file that is stored whole or not at all.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Cutter {
             return Piece { bytes: [&self.header[..], &own].concat(), lines_before, header_lines };
         }
         if let Some(boundary @ Boundary::Csv { .. }) = self.boundary {
-            self.header = header(boundary, &own).to_vec();
+            self.header = first_record(boundary, &own).to_vec();
         }
         Piece { bytes: own, lines_before, header_lines: 0 }
     }
@@ -108,20 +108,4 @@ impl Piece {
     fn line(&self, line: u64) -> u64 {
         (self.lines_before + line).saturating_sub(self.header_lines)
     }
-}
-
-/// The first record that is not blank, with everything before it.
-fn header(boundary: Boundary, bytes: &[u8]) -> &[u8] {
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    for end in ends {
-        let prefix = &bytes[..end];
-        if !prefix.trim_ascii().is_empty() && record_boundary(boundary, prefix) == end {
-            return prefix;
-        }
-    }
-    &[]
-}
-
-fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
