@@ -6,8 +6,10 @@
 //!
 //! Reading order: [`varint`] and [`bitpack`] are the two primitives; [`integers`] is built on both;
 //! [`floats`], [`bools`], [`nulls`] and [`strings`] choose per block or column and reuse the rest.
+//! Those are the columns of log records. The blocks of hot segments are another matter: [`codec`] says
+//! what a block codec is, [`codecs`] which there are, [`choose`] which one a block gets.
 //!
-//! Invariants:
+//! Invariants of the families of log records (those of block codecs are in [`codec`]):
 //! - Everything is little-endian and self-delimiting: a decoder takes `&mut &[u8]`, consumes exactly
 //!   the bytes that its encoder appended, and leaves what follows.
 //! - Zero values take zero bytes, in every family.
@@ -20,14 +22,24 @@
 
 pub mod bitpack;
 pub mod bools;
+pub mod choose;
+pub mod codec;
+pub mod codecs;
 mod cursor;
 mod error;
 pub mod floats;
 pub mod integers;
 pub mod nulls;
+mod raw;
 pub mod strings;
 #[cfg(test)]
 mod tests;
+mod typed;
 pub mod varint;
 
+pub use choose::{Choice, Level, encode_block};
+pub use codec::{
+    BLOCK_VALUES_MAX, Codec, CodecError, CodecId, Kind, Sink, Speed, Text, VECTOR_VALUES, Values,
+};
+pub use codecs::Codecs;
 pub use error::DecodeError;

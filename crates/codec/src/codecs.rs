@@ -1,0 +1,96 @@
+//! Which codecs there are.
+//!
+//! Responsible for the table of the built-in codecs and for adding the users' own. Not responsible
+//! for choosing among them ([`crate::choose`]).
+//!
+//! Invariants: an id names one codec, and a name one codec of a kind; built-in ids are below
+//! [`USER_CODEC_MIN`] and keep their meaning for ever. Ids are 0x01xx for integers, 0x02xx for floats,
+//! 0x03xx for booleans, 0x04xx for text.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::codec::{Codec, CodecError, CodecId, Kind, USER_CODEC_MIN};
+use crate::raw::{RawBooleans, RawFloats, RawIntegers, RawText};
+use crate::typed::{OfFloats, OfIntegers};
+
+/// The codecs that a reader or writer knows, by id.
+#[derive(Clone)]
+pub struct Codecs {
+    /// Ascending by id.
+    all: Vec<Arc<dyn Codec>>,
+}
+
+static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
+    let mut all: Vec<Arc<dyn Codec>> = vec![
+        // Integers and times.
+        Arc::new(OfIntegers(RawIntegers)),
+        // Floats.
+        Arc::new(OfFloats(RawFloats)),
+        // Booleans.
+        Arc::new(RawBooleans),
+        // Text.
+        Arc::new(RawText),
+    ];
+    all.sort_by_key(|codec| codec.id());
+    Codecs { all }
+});
+
+impl Codecs {
+    /// The codecs of this crate.
+    #[must_use]
+    pub fn builtin() -> &'static Self {
+        &BUILTIN
+    }
+
+    /// These and one more, a user's.
+    ///
+    /// # Errors
+    /// When its id is below [`USER_CODEC_MIN`] or taken, or its name is taken within its kind.
+    pub fn with(&self, codec: Arc<dyn Codec>) -> Result<Self, CodecError> {
+        let (id, name) = (codec.id(), codec.name().to_owned());
+        if id < USER_CODEC_MIN {
+            return Err(CodecError::ReservedId { name, id: id.0 });
+        }
+        if let Some(owner) = self.by_name(codec.kind(), &name) {
+            return Err(CodecError::DuplicateName { name, owner: owner.id().0 });
+        }
+        match self.position(id) {
+            Ok(at) => {
+                let owner = self.all[at].name().to_owned();
+                Err(CodecError::DuplicateId { name, id: id.0, owner })
+            }
+            Err(at) => {
+                let mut all = self.all.clone();
+                all.insert(at, codec);
+                Ok(Self { all })
+            }
+        }
+    }
+
+    /// The codec with this id.
+    #[must_use]
+    pub fn by_id(&self, id: CodecId) -> Option<&Arc<dyn Codec>> {
+        self.position(id).ok().map(|at| &self.all[at])
+    }
+
+    /// The codec of this kind with this name.
+    #[must_use]
+    pub fn by_name(&self, kind: Kind, name: &str) -> Option<&Arc<dyn Codec>> {
+        self.iter().find(|codec| codec.kind() == kind && codec.name() == name)
+    }
+
+    /// All of them, ascending by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Codec>> {
+        self.all.iter()
+    }
+
+    fn position(&self, id: CodecId) -> Result<usize, usize> {
+        self.all.binary_search_by_key(&id, |codec| codec.id())
+    }
+}
+
+impl std::fmt::Debug for Codecs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter().map(|codec| (codec.id(), codec.name()))).finish()
+    }
+}
