@@ -24,6 +24,17 @@ pub struct DirEntry {
     pub len: u64,
 }
 
+/// How mapped bytes will be read next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Here and there: reading ahead would only fill memory.
+    Random,
+    /// From the start to the end: read far ahead, and let go of what lies behind.
+    Sequential,
+    /// All of it, soon: start reading now.
+    WillNeed,
+}
+
 /// A file system. All methods may be called from any thread.
 pub trait Files: Send + Sync {
     /// Creates a new, empty file for reading and writing.
@@ -98,12 +109,21 @@ pub trait Files: Send + Sync {
     /// `WouldBlock` if anyone, this process included, holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
 
-    /// The whole file as shared bytes, for files that do not change any more.
+    /// The whole file as shared bytes, for files that do not change any more; they stay readable
+    /// after the name is removed. The machine maps the file into memory, so that bytes are read when
+    /// they are first touched: a device that fails then ends the process, and so does a file that was
+    /// cut short meanwhile. Others give a copy.
     ///
     /// # Errors
     /// As [`Files::open`] and [`File::read_at`].
     fn map(&self, path: &Path) -> io::Result<Bytes> {
         read_whole(&*self.open(path)?).map(Bytes::from)
+    }
+
+    /// Says how `bytes`, a part of what [`Files::map`] gave, will be read next. Changes speed and
+    /// nothing else.
+    fn advise(&self, bytes: &[u8], advice: Advice) {
+        let _ = (bytes, advice);
     }
 }
 

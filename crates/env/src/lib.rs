@@ -25,7 +25,7 @@ pub mod tasks;
 use std::sync::Arc;
 
 pub use clock::Clock;
-pub use files::{DirEntry, File, Files, read_all, read_exact_at};
+pub use files::{Advice, DirEntry, File, Files, read_all, read_exact_at};
 pub use random::Random;
 pub use store::{LocalStore, ObjectWriter, Store};
 pub use tasks::{Step, TaskControl, TaskHandle, Tasks};

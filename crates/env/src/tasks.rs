@@ -34,6 +34,11 @@ pub trait Tasks: Send + Sync {
     /// Runs both, at the same time where possible, and returns when both have returned. The caller
     /// runs `b`, another thread `a`. A panic in either is passed on.
     fn join(&self, a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send));
+
+    /// Lets others work for `time` in the middle of a long step; called from a task. A wake does not
+    /// end it, so callers keep it short. In a simulation other tasks may be stepped meanwhile, even
+    /// when `time` is zero.
+    fn pause(&self, time: Duration);
 }
 
 /// The implementation behind a [`TaskHandle`].

@@ -6,10 +6,12 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 
-use crate::files::{DirEntry, File, Files};
+use super::map;
+use crate::files::{Advice, DirEntry, File, Files};
 
 /// `std::fs`, with the system calls it lacks.
 pub(crate) struct RealFiles;
@@ -103,6 +105,14 @@ impl Files for RealFiles {
         file.set_len(0)?;
         writeln!(&file, "{}", std::process::id())?;
         Ok(Box::new(file))
+    }
+
+    fn map(&self, path: &Path) -> io::Result<Bytes> {
+        map::map(path)
+    }
+
+    fn advise(&self, bytes: &[u8], advice: Advice) {
+        map::advise(bytes, advice);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The machine: its clock, file system and threads.
 //!
 //! Reading order: `clock.rs`, `files.rs` (system calls behind the promises of [`crate::files`]),
-//! `tasks.rs` (one named thread per task), `helper.rs` (the thread behind a join).
+//! `map.rs` (files as memory), `tasks.rs` (one named thread per task), `helper.rs` (the thread behind a join).
 
 mod clock;
 mod files;
 mod helper;
+mod map;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,12 @@ impl Tasks for RealTasks {
         helper.join(a, b);
         HELPER.set(Some(helper));
     }
+
+    fn pause(&self, time: Duration) {
+        if !time.is_zero() {
+            thread::sleep(time);
+        }
+    }
 }
 
 /// What a task and its handles share.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Env, Step, read_all, read_exact_at};
+use crate::{Advice, Env, Step, read_all, read_exact_at};
 
 fn world() -> (TempDir, Env) {
     (tempfile::tempdir().unwrap(), Env::real())
@@ -32,6 +32,42 @@ fn a_new_file_must_be_new_and_an_old_one_must_be_there() {
     assert_eq!(&two, b"lo");
     let past = read_exact_at(&*file, &mut two, 7).err().unwrap();
     assert_eq!(past.kind(), ErrorKind::UnexpectedEof);
+}
+
+#[test]
+fn a_map_shows_the_file_and_outlives_its_name() {
+    let (dir, env) = world();
+    let path = dir.path().join("a");
+    assert_eq!(env.files.map(&path).err().unwrap().kind(), ErrorKind::NotFound);
+    let file = env.files.create(&path).unwrap();
+    assert_eq!(env.files.map(&path).unwrap().len(), 0);
+
+    let expect: Vec<u8> = (0..300_000u32).map(|n| (n / 7) as u8).collect();
+    file.write_at(&expect, 0).unwrap();
+    let map = env.files.map(&path).unwrap();
+    let part = map.slice(100_000..200_000);
+    drop((map, file));
+    env.files.unlink(&path).unwrap();
+    assert_eq!(&part[..], &expect[100_000..200_000]);
+}
+
+#[test]
+fn advice_changes_no_byte() {
+    let (dir, env) = world();
+    let path = dir.path().join("a");
+    let expect: Vec<u8> = (0..100_000u32).map(|n| (n / 3) as u8).collect();
+    env.files.create(&path).unwrap().write_at(&expect, 0).unwrap();
+    let map = env.files.map(&path).unwrap();
+    for advice in [Advice::Random, Advice::Sequential, Advice::WillNeed] {
+        for part in [0..0, 0..100_000, 1..2, 4_095..4_097, 50_001..99_999] {
+            env.files.advise(&map[part], advice);
+        }
+        assert_eq!(&map[..], expect);
+    }
+    // What is not mapped at all is left alone as well.
+    let copy = expect.clone();
+    env.files.advise(&copy[10..20_000], Advice::WillNeed);
+    assert_eq!(copy, expect);
 }
 
 #[test]

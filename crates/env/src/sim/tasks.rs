@@ -19,6 +19,9 @@ use crate::tasks::{Step, TaskControl, TaskHandle, Tasks};
 /// Steps after which waiting for a task is taken for an endless loop.
 const WAIT_STEPS_MAX: u64 = 10_000_000;
 
+/// Most steps of others during a pause: enough for a group to be written and a flush to end.
+const PAUSE_STEPS_MAX: u64 = 3;
+
 type Run = Box<dyn FnMut() -> Step + Send>;
 
 /// The scheduler. Nothing runs until one of its `run` methods is called.
@@ -197,6 +200,13 @@ impl Tasks for SimTasks {
             b();
             a();
         }
+    }
+
+    /// Steps others a few times: the caller's own step is on the stack, so it is not among them.
+    fn pause(&self, time: Duration) {
+        self.clock.advance(nanos(time));
+        let steps = self.state.lock().rng.u64(0..=PAUSE_STEPS_MAX);
+        self.run_until_idle(steps);
     }
 }
 

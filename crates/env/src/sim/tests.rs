@@ -527,3 +527,35 @@ fn a_join_runs_both_sides_in_either_order() {
     }
     assert_eq!(orders, BTreeSet::from(["ab".to_owned(), "ba".to_owned()]));
 }
+
+#[test]
+fn others_work_while_a_task_pauses() {
+    let mut met = [false; 2];
+    for seed in 0..20 {
+        let world = Simulation::new(seed);
+        let env = world.env();
+        let steps = Arc::new(AtomicU64::new(0));
+        let (count, tasks) = (steps.clone(), env.tasks.clone());
+        env.tasks.spawn("pauses", {
+            let steps = steps.clone();
+            Box::new(move || {
+                let before = steps.load(Ordering::Relaxed);
+                tasks.pause(Duration::ZERO);
+                let meanwhile = steps.load(Ordering::Relaxed) - before;
+                steps.fetch_max(meanwhile << 32, Ordering::Relaxed);
+                Step::Done
+            })
+        });
+        env.tasks.spawn("counts", {
+            let mut left = 10;
+            Box::new(move || {
+                left -= 1;
+                count.fetch_add(1, Ordering::Relaxed);
+                if left == 0 { Step::Done } else { Step::Again }
+            })
+        });
+        assert!(world.tasks.run_until_idle(100) < 100);
+        met[usize::from(steps.load(Ordering::Relaxed) >> 32 > 0)] = true;
+    }
+    assert_eq!(met, [true; 2], "a pause is a chance for others, not an order");
+}

@@ -11,11 +11,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{ObjectWriter, Store, TEMPORARY_SUFFIX};
 use crate::Env;
-use crate::files::{File, Files, read_all};
+use crate::files::{Advice, File, Files, read_all};
 use crate::random::Random;
 
 /// Pieces are gathered to this many bytes before they are written: few system calls for writers of
@@ -119,6 +120,14 @@ impl Store for LocalStore {
 
     fn get(&self, name: &str) -> io::Result<Vec<u8>> {
         read_all(&*self.files, &self.path(name)?)
+    }
+
+    fn map(&self, name: &str) -> io::Result<Option<Bytes>> {
+        self.files.map(&self.path(name)?).map(Some)
+    }
+
+    fn advise(&self, bytes: &[u8], advice: Advice) {
+        self.files.advise(bytes, advice);
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {

@@ -14,7 +14,9 @@ mod tests;
 use std::io;
 use std::sync::Arc;
 
-use crate::files::File;
+use bytes::Bytes;
+
+use crate::files::{Advice, File};
 
 pub use local::LocalStore;
 
@@ -48,6 +50,22 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// `NotFound`, `InvalidInput`.
     fn get(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// A whole object as memory that is read when it is touched (see [`crate::Files::map`]); `None`
+    /// where this store cannot map, so that the object has to be read by range.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput`.
+    fn map(&self, name: &str) -> io::Result<Option<Bytes>> {
+        let _ = name;
+        Ok(None)
+    }
+
+    /// Says how `bytes`, a part of what [`Store::map`] gave, will be read next. Changes speed and
+    /// nothing else.
+    fn advise(&self, bytes: &[u8], advice: Advice) {
+        let _ = (bytes, advice);
+    }
 
     /// Removes an object. It may be there again after a power cut.
     ///
