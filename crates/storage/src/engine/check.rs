@@ -21,7 +21,7 @@ use super::options::Recover;
 use crate::catalog::Catalog;
 use crate::manifest::{ManifestLog, ManifestState};
 use crate::read::{ScanCounters, TimeRange};
-use crate::segment::{ReadSpec, RowChoice, Segment, SegmentFile, SegmentMeta};
+use crate::segment::{ReadSpec, RowChoice, Segment, SegmentAccess, SegmentFile, SegmentMeta};
 use crate::wal::{Record, Section, replay};
 
 /// What is left of a log file when only its header is of interest: the header's page.
@@ -92,7 +92,9 @@ pub fn check(
     let log = log_files(&sight, dir)?;
     let bytes_total = objects.values().sum::<u64>() + log.iter().map(|file| file.len).sum::<u64>();
     let report = CheckReport::default();
-    let mut check = Check { env: sight, dir, store, objects, bytes_total, report, progress };
+    let access = SegmentAccess::new(Arc::clone(&store));
+    let mut check =
+        Check { env: sight, dir, store, access, objects, bytes_total, report, progress };
     let state = check.manifest();
     check.log(&log, state.as_ref());
     if let Some(state) = &state {
@@ -133,6 +135,7 @@ struct Check<'a, P> {
     env: Env,
     dir: &'a Path,
     store: Arc<dyn Store>,
+    access: Arc<SegmentAccess>,
     /// Lengths by name.
     objects: HashMap<String, u64>,
     bytes_total: u64,
@@ -229,7 +232,7 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
                 self.begin(&meta.object, bytes.unwrap_or(0));
             }
             let deleted = state.bitmaps.get(&meta.id).cloned();
-            let file = Arc::new(SegmentFile::new(Arc::clone(meta), Arc::clone(&self.store)));
+            let file = Arc::new(SegmentFile::new(Arc::clone(meta), &self.access));
             let segment = Segment { meta: Arc::clone(meta), deleted, file };
             if let Err(error) = check_segment(&segment, &state.catalog) {
                 let place = format!("bytes {} to {}: ", meta.offset, meta.offset + meta.length);

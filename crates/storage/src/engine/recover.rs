@@ -20,6 +20,7 @@ use crate::catalog::{Catalog, CatalogChange, ResolvedRows};
 use crate::manifest::{Edit, ManifestLog, ManifestState, Version};
 use crate::memtable::Memtable;
 use crate::read::Published;
+use crate::segment::SegmentAccess;
 use crate::wal::{Record, Section, Wal, replay};
 
 const LOCK: &str = "LOCK";
@@ -67,7 +68,8 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         if retry { manifest.commit(&edit) } else { Err(error) }
     })?;
     reserve.try_hold();
-    let version = Version::of_state(manifest.state(), manifest.number(), &store);
+    let segments = SegmentAccess::new(Arc::clone(&store));
+    let version = Version::of_state(manifest.state(), manifest.number(), &segments);
     let published = Published {
         catalog: Arc::clone(&replayed.catalog),
         version: Arc::new(version),
@@ -81,7 +83,7 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         visible: last,
     };
     let wal = Wal::new(env.clone(), wal_dir, options.wal_file_bytes, log.next_file, log.next_group);
-    let shared = Shared::new(env.clone(), options, store, published, lock, reserve);
+    let shared = Shared::new(env.clone(), options, segments, published, lock, reserve);
     let skipped = log.skipped_groups + replayed.misfits;
     shared.counters.skipped_groups.store(log.skipped_groups, Ordering::Relaxed);
     shared.counters.torn_groups.store(log.torn_groups, Ordering::Relaxed);

@@ -16,6 +16,7 @@ use super::request::Receipt;
 use super::reserve::Reserve;
 use crate::catalog::CatalogChange;
 use crate::read::Published;
+use crate::segment::SegmentAccess;
 use crate::wal::WalFile;
 
 /// One permit of the queue's room is this many bytes.
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub env: Env,
     pub options: Options,
     pub store: Arc<dyn Store>,
+    pub segments: Arc<SegmentAccess>,
     pub published: ArcSwap<Published>,
     /// Serialises read-modify-write of `published`.
     publishing: Mutex<()>,
@@ -58,7 +60,7 @@ impl Shared {
     pub(super) fn new(
         env: Env,
         options: Options,
-        store: Arc<dyn Store>,
+        segments: Arc<SegmentAccess>,
         published: Published,
         lock: Box<dyn Send + Sync>,
         reserve: Reserve,
@@ -68,7 +70,8 @@ impl Shared {
         Shared {
             env,
             options,
-            store,
+            store: Arc::clone(&segments.store),
+            segments,
             published: ArcSwap::from_pointee(published),
             publishing: Mutex::new(()),
             queue: Queue::default(),

@@ -207,6 +207,8 @@ impl Flusher {
                             window,
                             first: view.first,
                             last: view.last,
+                            written_ns: density.now_ns,
+                            level: 0,
                         })?)
                     }
                 };
@@ -281,7 +283,7 @@ impl Flusher {
         let flushed: BTreeMap<TableId, u64> = wanted.iter().map(|v| (v.table, v.number)).collect();
         let removed = self.shared.publish(|before| {
             let (version, removed) =
-                before.version.after(edit, self.manifest.number(), &self.shared.store);
+                before.version.after(edit, self.manifest.number(), &self.shared.segments);
             let mut memtables = (*before.memtables).clone();
             for (table, number) in &flushed {
                 if let Some(views) = memtables.get_mut(table) {

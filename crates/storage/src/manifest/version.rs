@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pulsora_env::Store;
 use pulsora_model::{Sequence, TableId};
 
 use super::edit::{Edit, ManifestState};
-use crate::segment::{Segment, SegmentFile};
+use crate::segment::{Segment, SegmentAccess, SegmentFile};
 
 /// The segments of every table at one moment.
 #[derive(Clone, Default)]
@@ -38,13 +37,13 @@ impl Version {
 
 impl Version {
     /// The version of a manifest state that has just been read.
-    pub fn of_state(state: &ManifestState, number: u64, store: &Arc<dyn Store>) -> Version {
+    pub fn of_state(state: &ManifestState, number: u64, access: &Arc<SegmentAccess>) -> Version {
         let mut tables: BTreeMap<TableId, TableSegments> = BTreeMap::new();
         for meta in &state.segments {
             let segment = Segment {
                 meta: Arc::clone(meta),
                 deleted: state.bitmaps.get(&meta.id).cloned(),
-                file: Arc::new(SegmentFile::new(Arc::clone(meta), Arc::clone(store))),
+                file: Arc::new(SegmentFile::new(Arc::clone(meta), access)),
             };
             tables.entry(meta.table).or_default().segments.push(segment);
         }
@@ -66,7 +65,7 @@ impl Version {
         &self,
         edit: &Edit,
         number: u64,
-        store: &Arc<dyn Store>,
+        access: &Arc<SegmentAccess>,
     ) -> (Version, Vec<Segment>) {
         let mut next = Version { number, tables: self.tables.clone() };
         let mut removed = Vec::new();
@@ -81,7 +80,7 @@ impl Version {
             }
         }
         for meta in &edit.added {
-            let file = Arc::new(SegmentFile::new(Arc::clone(meta), Arc::clone(store)));
+            let file = Arc::new(SegmentFile::new(Arc::clone(meta), access));
             let segment = Segment { meta: Arc::clone(meta), deleted: None, file };
             let table = next.table_mut(meta.table);
             table.segments.push(segment);

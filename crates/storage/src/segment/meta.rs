@@ -4,6 +4,17 @@ use pulsora_model::partition::Window;
 use pulsora_model::{ColumnId, SegmentId, Sequence, TableId};
 use serde::{Deserialize, Serialize};
 
+/// How the bytes of a segment are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SegmentFormat {
+    /// Parquet, readable by any reader.
+    #[default]
+    Parquet,
+    /// The native format of hot segments.
+    Hot,
+}
+
 /// A segment, as the manifest names it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentMeta {
@@ -13,6 +24,16 @@ pub struct SegmentMeta {
     pub table: TableId,
     /// Schema version at the flush; columns added later are null here.
     pub schema_version: u32,
+    /// How its bytes are laid out.
+    #[serde(default)]
+    pub format: SegmentFormat,
+    /// Wall clock when it was written, nanoseconds; of a merged segment that of its newest input. 0 =
+    /// not known.
+    #[serde(default)]
+    pub written_ns: i64,
+    /// 0 = as a flush left it, 1 = merged.
+    #[serde(default)]
+    pub level: u8,
     /// Name of the object in the store, e.g. `cold/default~1/cpu~3/2024/01/31/cpu_….parquet`.
     pub object: String,
     /// Where the segment starts in the object, bytes.
@@ -54,8 +75,11 @@ pub struct IntBounds {
 /// Where the (id → row) index of a segment lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdIndexMeta {
-    /// Name of the object in the store.
+    /// Name of the object in the store: one of its own, or that of a hot segment.
     pub object: String,
+    /// Where it starts in the object, bytes.
+    #[serde(default)]
+    pub offset: u64,
     /// Its length, bytes.
     pub length: u64,
     /// CRC32C of all its bytes.

@@ -1,181 +1,73 @@
-//! The bytes of a segment's objects: ranged reads, checksums on first touch, footer and row id index
-//! kept once read.
+//! An object of the store that holds segments: one of them, or all the small ones of a flush.
 //!
-//! Invariants: nothing is decoded before the checksum of its object has been verified; no read leaves
-//! the segment's range of the object, whatever the bytes claim; damaged bytes are a `corrupt` error
-//! that names the object, also where the Parquet library gives up by panicking.
+//! Invariant: the object is removed when every segment of it that was opened here is doomed and the
+//! last version or snapshot that holds one of them is gone, never earlier.
 
-use std::io::{self, BufReader, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::PageIndexPolicy;
-use parquet::file::reader::{ChunkReader, Length};
-use pulsora_env::{File, read_exact_at};
+use pulsora_env::{File, Store};
 use pulsora_model::{Error, Result};
 
-use super::ids::IdIndex;
-use super::segment::SegmentFile;
-
-/// A checksum reads this much at a time.
-const CHECKSUM_BYTES: usize = 1 << 20;
-
-/// The segment's range of its object.
-#[derive(Clone)]
-pub(super) struct Range {
-    file: Arc<dyn File>,
-    offset: u64,
-    length: u64,
+/// An object, shared by its segments.
+pub(super) struct Object {
+    pub name: String,
+    store: Arc<dyn Store>,
+    /// Segments of it that are not doomed.
+    live: AtomicUsize,
 }
 
-impl Length for Range {
-    fn len(&self) -> u64 {
-        self.length
-    }
-}
-
-impl ChunkReader for Range {
-    type T = BufReader<RangeCursor>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(BufReader::new(RangeCursor { range: self.clone(), at: start }))
+impl Object {
+    /// The object `name`, not yet opened.
+    pub fn new(name: &str, store: &Arc<dyn Store>) -> Object {
+        Object { name: name.to_owned(), store: Arc::clone(store), live: AtomicUsize::new(0) }
     }
 
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let end = start.checked_add(length as u64).filter(|end| *end <= self.length);
-        if end.is_none() {
-            return Err(ParquetError::EOF(format!(
-                "{length} bytes at {start} are beyond the end at {}",
-                self.length
-            )));
-        }
-        let mut bytes = vec![0; length];
-        read_exact_at(&*self.file, &mut bytes, self.offset + start)?;
-        Ok(bytes.into())
+    /// Counts one more segment in it.
+    pub fn hold(&self) {
+        self.live.fetch_add(1, Ordering::AcqRel);
     }
-}
 
-/// Reads a [`Range`] from a position on.
-pub(super) struct RangeCursor {
-    range: Range,
-    at: u64,
-}
-
-impl Read for RangeCursor {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = self.range.length.saturating_sub(self.at);
-        let count = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let count = self.range.file.read_at(&mut buf[..count], self.range.offset + self.at)?;
-        self.at += count as u64;
-        Ok(count)
+    /// One of its segments is needed by nobody new.
+    pub fn release(&self) {
+        self.live.fetch_sub(1, Ordering::AcqRel);
     }
-}
 
-impl SegmentFile {
-    /// Opens the segment's range of its object.
-    pub(super) fn range(&self) -> Result<Range> {
-        let file = self.store.open(&self.meta.object).map_err(|error| {
+    /// # Errors
+    /// `corrupt` when it is missing, `io_error`.
+    pub fn open(&self) -> Result<Arc<dyn File>> {
+        self.store.open(&self.name).map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
                 return self.corrupt("the object is missing");
             }
-            Error::io(format!("open segment object {:?}", self.meta.object), error)
-        })?;
-        Ok(Range { file, offset: self.meta.offset, length: self.meta.length })
+            Error::io(format!("open segment object {:?}", self.name), error)
+        })
     }
 
-    /// Footer and page indexes. The first call verifies the checksum of the whole segment.
-    pub(super) fn footer(&self, range: &Range) -> Result<&ArrowReaderMetadata> {
-        if let Some(footer) = self.footer.get() {
-            return Ok(footer);
-        }
-        self.verify(range)?;
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let footer = self.guard(|| ArrowReaderMetadata::load(range, options))?;
-        self.check_rows(&footer)?;
-        Ok(self.footer.get_or_init(|| footer))
-    }
-
-    fn verify(&self, range: &Range) -> Result<()> {
-        let mut crc = 0;
-        let mut buffer = vec![0; CHECKSUM_BYTES.min(range.length as usize)];
-        let mut at = 0;
-        while at < range.length {
-            let count = (range.length - at).min(buffer.len() as u64) as usize;
-            read_exact_at(&*range.file, &mut buffer[..count], range.offset + at)
-                .map_err(|error| self.read_error(error))?;
-            crc = crc32c::crc32c_append(crc, &buffer[..count]);
-            at += count as u64;
-        }
-        if crc == self.meta.crc {
-            return Ok(());
-        }
-        let expected = self.meta.crc;
-        Err(self.corrupt(&format!("its checksum is {crc:08x}, {expected:08x} was written")))
-    }
-
-    fn check_rows(&self, footer: &ArrowReaderMetadata) -> Result<()> {
-        let groups = footer.metadata().row_groups();
-        let rows = groups
-            .iter()
-            .try_fold(0u64, |rows, group| rows.checked_add(u64::try_from(group.num_rows()).ok()?));
-        if rows == Some(self.meta.rows) {
-            return Ok(());
-        }
-        Err(self.corrupt(&format!("it does not hold {} rows", self.meta.rows)))
-    }
-
-    /// The row id index; `None` for a segment of a table without row ids.
-    ///
-    /// # Errors
-    /// `corrupt` when it is damaged or missing, `io_error`.
-    pub fn id_index(&self) -> Result<Option<&IdIndex>> {
-        let Some(meta) = &self.meta.ids else { return Ok(None) };
-        if let Some(index) = self.ids.get() {
-            return Ok(Some(index));
-        }
-        let bytes = self.store.get(&meta.object).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                Error::corrupt(format!("row id index {:?}: the object is missing", meta.object))
-            }
-            _ => Error::io(format!("read row id index {:?}", meta.object), error),
-        })?;
-        if bytes.len() as u64 != meta.length || crc32c::crc32c(&bytes) != meta.crc {
-            let message = format!("row id index {:?}: its checksum does not match", meta.object);
-            return Err(Error::corrupt(message));
-        }
-        let index = IdIndex::parse(bytes.into())
-            .map_err(|error| error.context(format_args!("object {:?}", meta.object)))?;
-        Ok(Some(self.ids.get_or_init(|| index)))
-    }
-
-    /// Runs Parquet code over bytes that may be damaged. The library answers some of them with a
-    /// panic (an index out of bounds, an assertion); like its errors it becomes `corrupt`.
-    pub(super) fn guard<T>(&self, run: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
-        // Whatever `run` has touched is dropped by the caller after an error.
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(ParquetError::External(source))) => match source.downcast::<io::Error>() {
-                Ok(error) => Err(self.read_error(*error)),
-                Err(source) => Err(self.corrupt(&source.to_string())),
-            },
-            Ok(Err(error)) => Err(self.corrupt(&error.to_string())),
-            Err(_) => Err(self.corrupt("the decoder gave up on its bytes")),
-        }
-    }
-
-    fn read_error(&self, error: io::Error) -> Error {
+    /// `corrupt` for a read beyond the end, else `io_error`.
+    pub fn read_error(&self, error: io::Error) -> Error {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return self.corrupt(&error.to_string());
         }
-        Error::io(format!("read segment object {:?}", self.meta.object), error)
+        Error::io(format!("read segment object {:?}", self.name), error)
     }
 
     /// `corrupt`, naming the object.
-    pub(super) fn corrupt(&self, what: &str) -> Error {
-        Error::corrupt(format!("segment object {:?}: {what}", self.meta.object))
+    pub fn corrupt(&self, what: &str) -> Error {
+        Error::corrupt(format!("segment object {:?}: {what}", self.name))
             .hint("restore the object from a backup, or drop the table")
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        if *self.live.get_mut() > 0 {
+            return;
+        }
+        if let Err(error) = self.store.delete(&self.name) {
+            let object = self.name.as_str();
+            tracing::warn!(object, %error, "a dropped segment could not be removed; the next start removes it");
+        }
     }
 }

@@ -1,18 +1,18 @@
 //! A segment of a version: what the manifest says of it, its open file and its delete bitmap.
-//!
-//! Invariant: the objects of a doomed file are removed when the last version or snapshot that holds
-//! it is gone, never earlier.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use pulsora_env::Store;
+use pulsora_env::read_exact_at;
+use pulsora_model::{Error, Result};
 use roaring::RoaringBitmap;
 
+use super::access::SegmentAccess;
 use super::ids::IdIndex;
-use super::meta::SegmentMeta;
+use super::meta::{IdIndexMeta, SegmentMeta};
+use super::object::Object;
 
 /// A segment in a version. Cloning shares the file.
 #[derive(Clone)]
@@ -35,42 +35,70 @@ impl Segment {
 /// The objects of a segment and what has been read of them so far.
 pub(crate) struct SegmentFile {
     pub meta: Arc<SegmentMeta>,
-    pub store: Arc<dyn Store>,
-    /// Footer and page indexes, read and checked on first touch.
-    pub footer: OnceLock<ArrowReaderMetadata>,
+    pub(super) object: Arc<Object>,
+    /// The object of the row id index, where it is one of its own.
+    ids_object: Option<Arc<Object>>,
+    /// Parquet: footer and page indexes, read and checked on first touch.
+    pub(super) footer: OnceLock<ArrowReaderMetadata>,
     /// The row id index, read and checked on first use.
-    pub(super) ids: OnceLock<IdIndex>,
+    ids: OnceLock<IdIndex>,
     doomed: AtomicBool,
 }
 
 impl SegmentFile {
-    /// A segment whose objects exist in `store`.
-    pub fn new(meta: Arc<SegmentMeta>, store: Arc<dyn Store>) -> SegmentFile {
+    /// A segment whose objects exist in the store of `access`.
+    pub fn new(meta: Arc<SegmentMeta>, access: &Arc<SegmentAccess>) -> SegmentFile {
+        let ids = meta.ids.as_ref().filter(|ids| ids.object != meta.object);
         SegmentFile {
+            object: access.object(&meta.object),
+            ids_object: ids.map(|ids| access.object(&ids.object)),
             meta,
-            store,
             footer: OnceLock::new(),
             ids: OnceLock::new(),
             doomed: AtomicBool::new(false),
         }
     }
 
-    /// Removes the objects once nobody holds the segment any more.
+    /// Removes the objects once nobody holds them any more.
     pub fn doom(&self) {
-        self.doomed.store(true, Ordering::Release);
+        if !self.doomed.swap(true, Ordering::AcqRel) {
+            self.object.release();
+            self.ids_object.iter().for_each(|object| object.release());
+        }
     }
-}
 
-impl Drop for SegmentFile {
-    fn drop(&mut self) {
-        if !self.doomed.load(Ordering::Acquire) {
-            return;
+    /// The row id index; `None` for a segment of a table without row ids.
+    ///
+    /// # Errors
+    /// `corrupt` when it is damaged or missing, `io_error`.
+    pub fn id_index(&self) -> Result<Option<&IdIndex>> {
+        let Some(meta) = &self.meta.ids else { return Ok(None) };
+        if let Some(index) = self.ids.get() {
+            return Ok(Some(index));
         }
-        let ids = self.meta.ids.iter().map(|ids| ids.object.as_str());
-        for object in std::iter::once(self.meta.object.as_str()).chain(ids) {
-            if let Err(error) = self.store.delete(object) {
-                tracing::warn!(object, %error, "a dropped segment could not be removed; the next start removes it");
-            }
+        let index = self
+            .read_ids(meta)
+            .map_err(|error| error.context(format_args!("row id index {:?}", meta.object)))?;
+        Ok(Some(self.ids.get_or_init(|| index)))
+    }
+
+    fn read_ids(&self, meta: &IdIndexMeta) -> Result<IdIndex> {
+        let object = self.ids_object.as_ref().unwrap_or(&self.object);
+        let file = object.open()?;
+        let end = meta.offset.checked_add(meta.length);
+        let inside = end.is_some_and(|end| file.len().is_ok_and(|length| end <= length));
+        let length = usize::try_from(meta.length).ok().filter(|_| inside);
+        let Some(length) = length else { return Err(Error::corrupt("it ends too early")) };
+        let mut bytes = vec![0; length];
+        read_exact_at(&*file, &mut bytes, meta.offset).map_err(|error| object.read_error(error))?;
+        if crc32c::crc32c(&bytes) != meta.crc {
+            return Err(Error::corrupt("its checksum does not match"));
         }
+        IdIndex::parse(bytes.into())
+    }
+
+    /// `corrupt`, naming the object.
+    pub(super) fn corrupt(&self, what: &str) -> Error {
+        self.object.corrupt(what)
     }
 }

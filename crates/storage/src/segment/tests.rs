@@ -23,10 +23,10 @@ use roaring::RoaringBitmap;
 
 use super::ids::{IdIndex, encode};
 use super::path::segment_object;
-use super::reader::{ReadSpec, RowChoice};
-use super::segment::{Segment, SegmentFile};
-use super::writer::{Layout, SegmentDraft, SegmentWriter};
-use super::{IntBounds, SegmentMeta};
+use super::{
+    IntBounds, Layout, ReadSpec, RowChoice, Segment, SegmentAccess, SegmentDraft, SegmentFile,
+    SegmentMeta, SegmentWriter,
+};
 use crate::read::{ScanCounters, TagPredicate, TimeRange};
 
 const ROWS: usize = 1000;
@@ -118,6 +118,8 @@ fn write(store: &dyn Store) -> SegmentMeta {
         window: DAY,
         first: Sequence(4),
         last: Sequence(9),
+        written_ns: 7,
+        level: 0,
     };
     let layout = Layout { row_group_rows: 256, page_rows: 64 };
     let mut writer = SegmentWriter::with_layout(draft, layout).unwrap();
@@ -129,7 +131,8 @@ fn write(store: &dyn Store) -> SegmentMeta {
 
 fn open(store: &Arc<dyn Store>, meta: SegmentMeta) -> Segment {
     let meta = Arc::new(meta);
-    let file = Arc::new(SegmentFile::new(Arc::clone(&meta), Arc::clone(store)));
+    let file =
+        Arc::new(SegmentFile::new(Arc::clone(&meta), &SegmentAccess::new(Arc::clone(store))));
     Segment { meta, deleted: None, file }
 }
 
@@ -345,6 +348,8 @@ fn an_empty_segment_is_not_written() {
         window: DAY,
         first: Sequence(1),
         last: Sequence(1),
+        written_ns: 7,
+        level: 0,
     };
     assert!(SegmentWriter::new(draft).unwrap().finish(&*store).unwrap().is_none());
     assert_eq!(store.list("").unwrap(), []);

@@ -26,7 +26,7 @@ use crate::catalog::{Catalog, CatalogChange, ResolvedIds, ResolvedRows};
 use crate::manifest::Version;
 use crate::memtable::{Memtable, MemtableView, Series};
 use crate::read::{Published, Snapshot, flush_stream, replaced_rows};
-use crate::segment::{Layout, Segment, SegmentDraft, SegmentFile, SegmentWriter};
+use crate::segment::{Layout, Segment, SegmentAccess, SegmentDraft, SegmentFile, SegmentWriter};
 
 /// Numbers from a seed.
 pub struct Random(u64);
@@ -318,6 +318,8 @@ impl World {
                         window,
                         first: view.first,
                         last: view.last,
+                        written_ns: 0,
+                        level: 0,
                     };
                     SegmentWriter::with_layout(draft, self.layout).unwrap()
                 });
@@ -326,7 +328,10 @@ impl World {
         }
         for writer in writers.into_values() {
             let meta = Arc::new(writer.finish(&*self.store).unwrap().unwrap());
-            let file = Arc::new(SegmentFile::new(Arc::clone(&meta), Arc::clone(&self.store)));
+            let file = Arc::new(SegmentFile::new(
+                Arc::clone(&meta),
+                &SegmentAccess::new(Arc::clone(&self.store)),
+            ));
             self.segments.push(Segment { meta, deleted: None, file });
         }
     }

@@ -25,14 +25,14 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use pulsora_env::Store;
-use pulsora_model::partition::Window;
 use pulsora_model::{
-    Column, ColumnId, ColumnKind, ColumnType, Error, Name, Result, SegmentId, Sequence, TableSchema,
+    Column, ColumnId, ColumnKind, ColumnType, Error, Result, SegmentId, TableSchema,
 };
 
-use super::ids;
-use super::meta::{IdIndexMeta, IntBounds, SegmentMeta};
-use super::path::{ids_object, segment_object};
+use crate::segment::draft::SegmentDraft;
+use crate::segment::ids;
+use crate::segment::meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
+use crate::segment::path::{ids_object, segment_object};
 
 /// Rows of a row group: what a reader decodes at least for one value, and the unit of parallel reads.
 pub(crate) const ROW_GROUP_ROWS: usize = 65_536;
@@ -52,20 +52,6 @@ const TEXT_DICTIONARY_BYTES_MAX: usize = 128 << 10;
 
 /// The version of the layout above, in the key-value metadata.
 const FORMAT: &str = "1";
-
-/// What is known of a segment before its rows.
-pub(crate) struct SegmentDraft<'a> {
-    pub id: SegmentId,
-    /// Name of the table's database.
-    pub database: &'a Name,
-    pub schema: &'a TableSchema,
-    /// The partition; every row lies inside.
-    pub window: Window,
-    /// Lowest sequence of the rows.
-    pub first: Sequence,
-    /// Highest sequence of the rows.
-    pub last: Sequence,
-}
 
 /// How many rows form the units that a reader can skip.
 #[derive(Clone, Copy)]
@@ -213,6 +199,9 @@ impl<'a> SegmentWriter<'a> {
             id: draft.id,
             table: draft.schema.id,
             schema_version: draft.schema.version,
+            format: SegmentFormat::Parquet,
+            written_ns: draft.written_ns,
+            level: draft.level,
             object,
             offset: 0,
             length: bytes.len() as u64,
@@ -322,6 +311,7 @@ fn put_ids(store: &dyn Store, object: &str, id: SegmentId, ids: &[u64]) -> Resul
     put(store, &object, &bytes)?;
     Ok(IdIndexMeta {
         object,
+        offset: 0,
         length: bytes.len() as u64,
         crc: crc32c::crc32c(&bytes),
         min_id: ids.iter().copied().min().unwrap_or(0),

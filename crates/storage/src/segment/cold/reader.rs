@@ -24,44 +24,16 @@ use pulsora_model::{Column, ColumnId, Error, Result};
 use roaring::RoaringBitmap;
 
 use super::filter::ExactFilter;
-use super::object;
+use super::footer;
 use super::prune::{Bound, Match, match_group, select_except, select_only, select_pages};
-use super::segment::{Segment, SegmentFile};
-use crate::read::{ScanCounters, TagPredicate, TimeRange};
-
-/// What is read of a segment.
-#[derive(Clone)]
-pub(crate) struct ReadSpec {
-    /// Columns to give, in this order, as they are in the schema.
-    pub columns: Vec<Column>,
-    /// The time column of the table.
-    pub time_column: ColumnId,
-    pub time: TimeRange,
-    /// All must hold.
-    pub tags: Vec<TagPredicate>,
-    pub rows: RowChoice,
-    /// Row groups to read; `None` = all.
-    pub groups: Option<Range<usize>>,
-    /// Rows of a batch, at most; a power of two, so that batches end with row groups.
-    pub batch_rows: usize,
-    pub counters: Arc<ScanCounters>,
-}
-
-/// Which rows of a segment count, before any predicate.
-#[derive(Clone)]
-pub(crate) enum RowChoice {
-    /// All that are not deleted.
-    Live,
-    /// All that are neither deleted nor listed.
-    LiveExcept(Arc<RoaringBitmap>),
-    /// The listed ones, deleted or not.
-    Only(Arc<RoaringBitmap>),
-}
+use crate::read::ScanCounters;
+use crate::segment::read::{ReadSpec, RowChoice, listed};
+use crate::segment::{Segment, SegmentFile};
 
 /// The batches of one read.
-pub(crate) struct SegmentRows {
+pub(crate) struct ParquetRows {
     file: Arc<SegmentFile>,
-    range: object::Range,
+    range: footer::Range,
     footer: ArrowReaderMetadata,
     spec: ReadSpec,
     schema: SchemaRef,
@@ -85,19 +57,20 @@ struct OpenGroup {
     counted: bool,
 }
 
-impl Segment {
-    /// The rows that `spec` asks for, in row order.
+impl ParquetRows {
+    /// The rows of a Parquet segment that `spec` asks for.
     ///
     /// # Errors
     /// `corrupt` when the object is damaged or missing, `io_error`; so does every batch.
-    pub fn read(&self, spec: ReadSpec) -> Result<SegmentRows> {
-        let range = self.file.range()?;
-        let footer = self.file.footer(&range)?.clone();
+    pub fn open(segment: &Segment, spec: ReadSpec) -> Result<ParquetRows> {
+        let file = &segment.file;
+        let range = file.range()?;
+        let footer = file.footer(&range)?.clone();
         ScanCounters::add(&spec.counters.segments_read, 1);
-        let by_id = self.file.guard(|| Ok(leaves_by_id(&footer)))?;
+        let by_id = file.guard(|| Ok(leaves_by_id(&footer)))?;
         let leaf = |id: ColumnId| by_id.get(&id).copied();
         let time_leaf =
-            leaf(spec.time_column).ok_or_else(|| self.file.corrupt("it has no time column"))?;
+            leaf(spec.time_column).ok_or_else(|| file.corrupt("it has no time column"))?;
         let groups = footer.metadata().num_row_groups();
         let mut groups =
             spec.groups.clone().map_or(0..groups, |part| part.start..part.end.min(groups));
@@ -111,13 +84,13 @@ impl Segment {
             }
         }
         let fields: Vec<_> = spec.columns.iter().map(Column::arrow_field).collect();
-        Ok(SegmentRows {
-            file: Arc::clone(&self.file),
+        Ok(ParquetRows {
+            file: Arc::clone(file),
             range,
             schema: Arc::new(Schema::new(fields)),
             leaves: spec.columns.iter().map(|column| leaf(column.id)).collect(),
             filter: ExactFilter { time: Some((time_leaf, spec.time)), tags },
-            listed: listed(self, &spec.rows),
+            listed: listed(segment, &spec.rows),
             groups,
             current: None,
             footer,
@@ -137,16 +110,7 @@ fn leaves_by_id(footer: &ArrowReaderMetadata) -> HashMap<ColumnId, usize> {
         .collect()
 }
 
-fn listed(segment: &Segment, choice: &RowChoice) -> Option<Arc<RoaringBitmap>> {
-    match (choice, &segment.deleted) {
-        (RowChoice::Only(rows), _) => Some(Arc::clone(rows)),
-        (RowChoice::Live, deleted) => deleted.clone(),
-        (RowChoice::LiveExcept(rows), None) => Some(Arc::clone(rows)),
-        (RowChoice::LiveExcept(rows), Some(deleted)) => Some(Arc::new(&**rows | &**deleted)),
-    }
-}
-
-impl SegmentRows {
+impl ParquetRows {
     /// Opens the next row group of which a row may match.
     fn next_group(&mut self) -> Result<Option<OpenGroup>> {
         while let Some(group) = self.groups.next() {
@@ -290,7 +254,7 @@ impl OpenGroup {
     }
 }
 
-impl Iterator for SegmentRows {
+impl Iterator for ParquetRows {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -1,0 +1,137 @@
+//! The bytes of a Parquet segment: ranged reads, its checksum on first touch, its footer kept once read.
+//!
+//! Invariants: nothing is decoded before the checksum of its object has been verified; no read leaves
+//! the segment's range of the object, whatever the bytes claim; damaged bytes are a `corrupt` error
+//! that names the object, also where the Parquet library gives up by panicking.
+
+use std::io::{self, BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::reader::{ChunkReader, Length};
+use pulsora_env::{File, read_exact_at};
+use pulsora_model::Result;
+
+use crate::segment::SegmentFile;
+
+/// A checksum reads this much at a time.
+const CHECKSUM_BYTES: usize = 1 << 20;
+
+/// The segment's range of its object.
+#[derive(Clone)]
+pub(super) struct Range {
+    file: Arc<dyn File>,
+    offset: u64,
+    length: u64,
+}
+
+impl Length for Range {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for Range {
+    type T = BufReader<RangeCursor>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(BufReader::new(RangeCursor { range: self.clone(), at: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let end = start.checked_add(length as u64).filter(|end| *end <= self.length);
+        if end.is_none() {
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes at {start} are beyond the end at {}",
+                self.length
+            )));
+        }
+        let mut bytes = vec![0; length];
+        read_exact_at(&*self.file, &mut bytes, self.offset + start)?;
+        Ok(bytes.into())
+    }
+}
+
+/// Reads a [`Range`] from a position on.
+pub(super) struct RangeCursor {
+    range: Range,
+    at: u64,
+}
+
+impl Read for RangeCursor {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.range.length.saturating_sub(self.at);
+        let count = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let count = self.range.file.read_at(&mut buf[..count], self.range.offset + self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl SegmentFile {
+    /// Opens the segment's range of its object.
+    pub(super) fn range(&self) -> Result<Range> {
+        let file = self.object.open()?;
+        Ok(Range { file, offset: self.meta.offset, length: self.meta.length })
+    }
+
+    /// Footer and page indexes. The first call verifies the checksum of the whole segment.
+    pub(super) fn footer(&self, range: &Range) -> Result<&ArrowReaderMetadata> {
+        if let Some(footer) = self.footer.get() {
+            return Ok(footer);
+        }
+        self.verify(range)?;
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let footer = self.guard(|| ArrowReaderMetadata::load(range, options))?;
+        self.check_rows(&footer)?;
+        Ok(self.footer.get_or_init(|| footer))
+    }
+
+    fn verify(&self, range: &Range) -> Result<()> {
+        let mut crc = 0;
+        let mut buffer = vec![0; CHECKSUM_BYTES.min(range.length as usize)];
+        let mut at = 0;
+        while at < range.length {
+            let count = (range.length - at).min(buffer.len() as u64) as usize;
+            read_exact_at(&*range.file, &mut buffer[..count], range.offset + at)
+                .map_err(|error| self.object.read_error(error))?;
+            crc = crc32c::crc32c_append(crc, &buffer[..count]);
+            at += count as u64;
+        }
+        if crc == self.meta.crc {
+            return Ok(());
+        }
+        let expected = self.meta.crc;
+        Err(self.corrupt(&format!("its checksum is {crc:08x}, {expected:08x} was written")))
+    }
+
+    fn check_rows(&self, footer: &ArrowReaderMetadata) -> Result<()> {
+        let groups = footer.metadata().row_groups();
+        let rows = groups
+            .iter()
+            .try_fold(0u64, |rows, group| rows.checked_add(u64::try_from(group.num_rows()).ok()?));
+        if rows == Some(self.meta.rows) {
+            return Ok(());
+        }
+        Err(self.corrupt(&format!("it does not hold {} rows", self.meta.rows)))
+    }
+
+    /// Runs Parquet code over bytes that may be damaged. The library answers some of them with a
+    /// panic (an index out of bounds, an assertion); like its errors it becomes `corrupt`.
+    pub(super) fn guard<T>(&self, run: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+        // Whatever `run` has touched is dropped by the caller after an error.
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(ParquetError::External(source))) => match source.downcast::<io::Error>() {
+                Ok(error) => Err(self.object.read_error(*error)),
+                Err(source) => Err(self.corrupt(&source.to_string())),
+            },
+            Ok(Err(error)) => Err(self.corrupt(&error.to_string())),
+            Err(_) => Err(self.corrupt("the decoder gave up on its bytes")),
+        }
+    }
+}
