@@ -26,6 +26,7 @@ pub use engine::{
     Receipt, Recover, Room, TableStats, WriteRequest,
 };
 pub use read::{
-    Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, Snapshot, TagPredicate,
-    TimeRange,
+    Aggregate, Bucket, FieldPredicate, FieldTest, FieldValue, Fold, FoldPart, FoldPlan, FoldTask,
+    Function, Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, Snapshot,
+    TagPredicate, TimeRange,
 };

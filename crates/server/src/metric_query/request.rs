@@ -68,12 +68,11 @@ impl MetricQuery {
         let order = if aggregation.is_some() { Order::Any } else { Order::TimeAscending };
         let limit = limit(body)?.unwrap_or(rows_max).min(rows_max);
         let scan = Scan {
-            table: schema.id,
-            columns: None,
             time: TimeRange { start_ns, end_ns },
             tags: tags(&body["tags"], &schema)?,
             order,
             limit: aggregation.is_none().then_some(limit),
+            ..Scan::all(schema.id)
         };
         let (start_ms, end_ms) = (ms(start_ns), ms(end_ns));
         Ok(MetricQuery { schema, scan, start_ms, end_ms, limit, aggregation })

@@ -253,7 +253,7 @@ fn read(params: &Params, schema: &TableSchema, rows_max: usize) -> Result<Query>
     });
     let tags = tag_predicates(&params.list("tags"), schema)?;
     let mut query = Query {
-        scan: Scan { table: schema.id, columns: Some(columns), time, tags, order, limit: None },
+        scan: Scan { columns: Some(columns), time, tags, order, ..Scan::all(schema.id) },
         skip: cursor.map_or(0, |cursor| cursor.passed).saturating_add(offset),
         limit,
         columns: asked,

@@ -22,6 +22,7 @@ pub(crate) fn flush_stream(view: &MemtableView, schema: &TableSchema) -> Result<
         schema: Arc::new(schema.clone()),
         time: TimeRange::ALL,
         tags: Arc::new([]),
+        fields: Arc::new([]),
         batch_rows: BATCH_ROWS,
         counters: Arc::new(ScanCounters::default()),
     };

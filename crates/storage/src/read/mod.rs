@@ -4,11 +4,13 @@
 //! `plan.rs` turns a scan into streams over `table_scan.rs`, the sources of one table · `source.rs`
 //! gives the rows of one segment or chunk (`chunk_rows.rs`) in key order · `replaced.rs` finds rows
 //! whose id came again · `merge.rs` brings overlapping sources together · `time_order.rs` answers in
-//! time order · `statistics.rs` without rows, `row.rs` with one · `flush_rows.rs` gives a flush all
+//! time order · `field.rs` tests values · `fold/` computes aggregates · `statistics.rs` without rows, `row.rs` with one · `flush_rows.rs` gives a flush all
 //! rows of a memtable.
 
 mod chunk_rows;
+mod field;
 mod flush_rows;
+mod fold;
 mod merge;
 mod plan;
 mod replaced;
@@ -20,7 +22,9 @@ mod statistics;
 mod table_scan;
 mod time_order;
 
+pub use field::{FieldPredicate, FieldTest, FieldValue};
 pub(crate) use flush_rows::flush_stream;
+pub use fold::{Aggregate, Bucket, Fold, FoldPart, FoldPlan, FoldTask, Function};
 pub use scan::{
     Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, TagPredicate, TimeRange,
 };

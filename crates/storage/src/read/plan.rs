@@ -37,7 +37,7 @@ impl Snapshot {
     /// # Errors
     /// `table_not_found`, `column_not_found`; the streams give `corrupt` and `io_error`.
     pub fn scan(&self, scan: &Scan) -> Result<ScanPlan> {
-        let mut table = TableScan::new(self, scan.table, scan.time, &scan.tags)?;
+        let mut table = TableScan::new(self, scan.table, scan.time, &scan.tags, &scan.fields)?;
         let columns = asked_columns(&table.ask.schema, scan)?;
         let counters = Arc::clone(&table.ask.counters);
         let fields: Vec<_> = columns.iter().map(Column::arrow_field).collect();

@@ -24,7 +24,7 @@ impl Snapshot {
         if schema.row_id().is_none() {
             return Ok(None);
         }
-        let scan = TableScan::new(self, table, TimeRange::ALL, &[])?;
+        let scan = TableScan::new(self, table, TimeRange::ALL, &[], &[])?;
         for source in scan.sources.iter().rev() {
             if let Some(row) = find(source, &scan.ask, id)? {
                 return match schema.mode {
@@ -50,7 +50,7 @@ impl Snapshot {
         let time = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
         let time = time.ok_or_else(|| Error::internal("a row has no time"))?.value(0);
         let range = TimeRange { start_ns: time, end_ns: time };
-        let scan = TableScan::new(self, schema.id, range, &tags)?;
+        let scan = TableScan::new(self, schema.id, range, &tags, &[])?;
         for component in scan.components(range) {
             for batch in scan.stream(&component, &schema.columns, range, None) {
                 let batch = batch?;

@@ -8,6 +8,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use pulsora_model::{ColumnId, Result, TableId};
 
+use super::field::FieldPredicate;
+
 /// Times from `start_ns` to `end_ns`, both inclusive, nanoseconds UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeRange {
@@ -80,6 +82,8 @@ pub struct Scan {
     pub time: TimeRange,
     /// All must hold.
     pub tags: Vec<TagPredicate>,
+    /// All must hold.
+    pub fields: Vec<FieldPredicate>,
     /// Order of the rows.
     pub order: Order,
     /// At most this many rows in all (any rows for `Order::Any`, the first ones otherwise).
@@ -94,6 +98,7 @@ impl Scan {
             columns: None,
             time: TimeRange::ALL,
             tags: Vec::new(),
+            fields: Vec::new(),
             order: Order::Any,
             limit: None,
         }

@@ -10,6 +10,7 @@ use pulsora_model::{Column, ColumnId, Result, Sequence, TableSchema};
 use roaring::RoaringBitmap;
 
 use super::chunk_rows::{ChunkRows, ChunkSource};
+use super::field::FieldPredicate;
 use super::scan::{ScanCounters, ScanStream, TagPredicate, TimeRange};
 use crate::memtable::Series;
 use crate::segment::{ReadSpec, RowChoice, Segment};
@@ -23,6 +24,7 @@ pub(super) struct Ask {
     pub schema: Arc<TableSchema>,
     pub time: TimeRange,
     pub tags: Arc<[TagPredicate]>,
+    pub fields: Arc<[FieldPredicate]>,
     /// At most this many rows in a batch, a power of two up to [`BATCH_ROWS`].
     pub batch_rows: usize,
     pub counters: Arc<ScanCounters>,

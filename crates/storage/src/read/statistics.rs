@@ -24,13 +24,16 @@ struct Known {
 type Bound = Option<(i64, bool)>;
 
 impl Snapshot {
-    /// What is known of the rows of `scan` without reading them; of the earliest and latest time only
+    /// What is known of the rows of `scan` without reading them: nothing with field predicates; of the earliest and latest time only
     /// if its limit cuts nothing off.
     ///
     /// # Errors
     /// `table_not_found`; `corrupt` or `io_error` from a row id index.
     pub fn statistics(&self, scan: &Scan) -> Result<ScanStatistics> {
-        let table = TableScan::new(self, scan.table, scan.time, &scan.tags)?;
+        if !scan.fields.is_empty() {
+            return Ok(ScanStatistics::default());
+        }
+        let table = TableScan::new(self, scan.table, scan.time, &scan.tags, &scan.fields)?;
         let known = table.sources.iter().map(|source| known(source, &table));
         let known = known.collect::<Result<Vec<_>>>()?;
         let merges = table.components(scan.time).iter().any(|component| component.len() > 1);
@@ -57,7 +60,7 @@ impl Snapshot {
     /// # Errors
     /// `table_not_found`, `corrupt`, `io_error`.
     pub fn count(&self, table: TableId, time: TimeRange) -> Result<u64> {
-        let table = TableScan::new(self, table, time, &[])?;
+        let table = TableScan::new(self, table, time, &[], &[])?;
         let mut rows = 0;
         for component in table.components(time) {
             let measured = match component[..] {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use pulsora_model::{Column, ColumnId, Mode, Result, TableId};
 
 use super::chunk_rows::ChunkSource;
+use super::field::{FieldPredicate, filter};
 use super::merge::{Merge, merge};
 use super::replaced::{bounds, replaced};
 use super::scan::{ScanCounters, ScanStream, TagPredicate, TimeRange};
@@ -31,16 +32,26 @@ impl TableScan {
     /// Takes the sources of a table that may hold matching rows.
     ///
     /// # Errors
-    /// `table_not_found` when the table has been dropped.
+    /// `table_not_found` when the table has been dropped; `column_not_found` or `invalid_request` for
+    /// a field predicate that does not fit it.
     pub fn new(
         snapshot: &Snapshot,
         table: TableId,
         time: TimeRange,
         tags: &[TagPredicate],
+        fields: &[FieldPredicate],
     ) -> Result<TableScan> {
         let schema = snapshot.schema(table)?;
+        fields.iter().try_for_each(|predicate| predicate.check(&schema))?;
         let counters = Arc::new(ScanCounters::default());
-        let ask = Ask { schema, time, tags: tags.into(), batch_rows: BATCH_ROWS, counters };
+        let ask = Ask {
+            schema,
+            time,
+            tags: tags.into(),
+            fields: fields.into(),
+            batch_rows: BATCH_ROWS,
+            counters,
+        };
         let all = all_sources(snapshot, table);
         let segments = snapshot.published.version.table(table).len();
         let mut sources: Vec<Source> =
@@ -153,7 +164,34 @@ fn all_sources(snapshot: &Snapshot, table: TableId) -> Vec<Source> {
     from_segments.chain(from_chunks.map(Source::chunk)).collect()
 }
 
+/// The rows of sources that have to be merged, with the field predicates applied.
 fn open(
+    sources: &[Source],
+    ask: &Ask,
+    columns: &[Column],
+    keys: Vec<ColumnId>,
+    groups: Option<Range<usize>>,
+) -> Result<ScanStream> {
+    if ask.fields.is_empty() {
+        return open_all(sources, ask, columns, keys, groups);
+    }
+    let mut read = columns.to_vec();
+    for predicate in ask.fields.iter() {
+        if !read.iter().any(|column| column.id == predicate.column) {
+            read.extend(ask.schema.column_by_id(predicate.column).cloned());
+        }
+    }
+    let (fields, given) = (Arc::clone(&ask.fields), (0..columns.len()).collect::<Vec<_>>());
+    let stream = open_all(sources, ask, &read, keys, groups)?;
+    let matching = stream.map(move |batch| {
+        let batch = filter(&batch?, &read, &fields)?;
+        Ok(batch.project(&given)?)
+    });
+    Ok(Box::new(matching.filter(|batch| batch.as_ref().map_or(true, |batch| batch.num_rows() > 0))))
+}
+
+/// The rows of sources that have to be merged, whatever their fields are.
+fn open_all(
     sources: &[Source],
     ask: &Ask,
     columns: &[Column],

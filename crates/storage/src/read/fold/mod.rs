@@ -1,0 +1,22 @@
+//! Aggregates by tags and buckets of time, folded over a scan without making rows.
+//!
+//! `ask.rs` says what is asked · `shape.rs` resolves it against a schema · `plan.rs` cuts the work
+//! into tasks · `batches.rs` feeds the batches of a scan, run by run · `part.rs` is what one task has
+//! folded: `cells.rs` numbers groups and buckets, `states.rs` holds the aggregates of a column by
+//! cell (`summary.rs` folds one slice of values), `picks.rs` first and last rows · `finish.rs` brings
+//! parts together and makes the result.
+
+mod ask;
+mod batches;
+mod cells;
+mod finish;
+mod part;
+mod picks;
+mod plan;
+mod shape;
+mod states;
+mod summary;
+
+pub use ask::{Aggregate, Bucket, Fold, Function};
+pub use part::FoldPart;
+pub use plan::{FoldPlan, FoldTask};
