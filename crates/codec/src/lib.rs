@@ -21,6 +21,7 @@
 //! - The same input gives the same bytes, on every machine and in every process.
 
 pub mod bitpack;
+mod bitstream;
 pub mod bools;
 pub mod choose;
 pub mod codec;
