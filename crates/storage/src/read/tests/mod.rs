@@ -2,6 +2,7 @@
 //!
 //! `world.rs` builds tables out of real memtables and segments and keeps the model beside them.
 
+mod folds;
 mod pushdown;
 mod scans;
 mod world;

@@ -1,19 +1,31 @@
 //! Random tables and random scans: every answer is what the model says.
 
+use std::ops::Bound;
+
 use pulsora_model::{ColumnId, ColumnKind, ColumnType, Mode};
 
 use super::world::{Random, Row, TIME, Value, WINDOW_NS, World, value};
-use crate::read::{Order, Scan, ScanCounters, TagPredicate, TimeRange};
+use crate::read::{
+    FieldPredicate, FieldTest, FieldValue, Order, Scan, ScanCounters, TagPredicate, TimeRange,
+};
 
 /// One kind of table.
 #[derive(Clone, Copy, Debug)]
-struct Kind {
-    mode: Mode,
-    row_ids: bool,
-    tags: u32,
+pub struct Kind {
+    pub mode: Mode,
+    pub row_ids: bool,
+    pub tags: u32,
 }
 
-const KINDS: [Kind; 6] = [
+/// Float field with zeros of both signs, infinities and NaN.
+const SPECIAL: ColumnId = ColumnId(27);
+
+fn special_float(random: &mut Random) -> Value {
+    let special = [0.0, -0.0, 1.5, -1.5, f64::INFINITY, f64::NAN, -f64::NAN];
+    Value::float(special[random.below(7) as usize])
+}
+
+pub const KINDS: [Kind; 6] = [
     Kind { mode: Mode::Append, row_ids: false, tags: 2 },
     Kind { mode: Mode::Append, row_ids: false, tags: 0 },
     Kind { mode: Mode::Append, row_ids: true, tags: 1 },
@@ -22,7 +34,7 @@ const KINDS: [Kind; 6] = [
     Kind { mode: Mode::Upsert, row_ids: false, tags: 0 },
 ];
 
-fn random_tag(random: &mut Random) -> Option<String> {
+pub fn random_tag(random: &mut Random) -> Option<String> {
     match random.below(5) {
         0 => None,
         n => Some(format!("v{n}")),
@@ -41,7 +53,10 @@ fn random_rows(world: &World, random: &mut Random, serial: &mut u64) -> Vec<Row>
             let value = match field.ty {
                 ColumnType::I64 => Value::Int(random.below(100) as i64 - 50),
                 ColumnType::F64 if field.id == ColumnId(21) => Value::float(*serial as f64),
+                ColumnType::F64 if field.id == SPECIAL => special_float(random),
                 ColumnType::F64 => Value::float(random.below(1000) as f64 / 8.0),
+                ColumnType::U64 => Value::Int((u64::MAX / 100 * random.below(100)) as i64),
+                ColumnType::Timestamp => Value::Int(random.below(1000) as i64 - 500),
                 ColumnType::Utf8 => Value::Text(format!("text {}", random.below(9))),
                 ColumnType::Bool => Value::Bool(random.chance(50)),
                 _ => continue,
@@ -63,7 +78,7 @@ fn random_rows(world: &World, random: &mut Random, serial: &mut u64) -> Vec<Row>
     (0..count).map(|_| row()).collect()
 }
 
-fn random_world(kind: Kind, random: &mut Random) -> World {
+pub fn random_world(kind: Kind, random: &mut Random) -> World {
     let mut world = World::new(kind.mode, kind.row_ids, kind.tags);
     let mut serial = 0;
     for step in 0..30 {
@@ -82,7 +97,7 @@ fn random_world(kind: Kind, random: &mut Random) -> World {
     world
 }
 
-fn random_scan(world: &World, random: &mut Random) -> Scan {
+pub fn random_scan(world: &World, random: &mut Random) -> Scan {
     let mut scan = Scan::all(world.schema.id);
     if random.chance(60) {
         let mut columns: Vec<ColumnId> = world.schema.columns.iter().map(|c| c.id).collect();
@@ -103,6 +118,9 @@ fn random_scan(world: &World, random: &mut Random) -> Scan {
             scan.tags.push(TagPredicate { column: tag.id, values });
         }
     }
+    if random.chance(40) {
+        scan.fields = random_fields(world, random);
+    }
     scan.order =
         [Order::Any, Order::TimeAscending, Order::TimeDescending][random.below(3) as usize];
     if random.chance(50) {
@@ -112,7 +130,7 @@ fn random_scan(world: &World, random: &mut Random) -> Scan {
 }
 
 /// A value of any column of a model row.
-fn model_value(world: &World, row: &Row, column: ColumnId) -> Value {
+pub fn model_value(world: &World, row: &Row, column: ColumnId) -> Value {
     let found = world.schema.column_by_id(column).unwrap();
     match found.kind {
         ColumnKind::Time => Value::Int(row.time),
@@ -125,8 +143,78 @@ fn model_value(world: &World, row: &Row, column: ColumnId) -> Value {
     }
 }
 
-fn matches(world: &World, row: &Row, scan: &Scan) -> bool {
+fn random_bound(ty: ColumnType, random: &mut Random) -> Bound<FieldValue> {
+    let value = match ty {
+        ColumnType::I64 => FieldValue::I64(random.below(100) as i64 - 50),
+        ColumnType::U64 => FieldValue::U64(u64::MAX / 100 * random.below(100)),
+        ColumnType::F64 if random.chance(50) => match special_float(random) {
+            Value::Float(bits) => FieldValue::F64(f64::from_bits(bits)),
+            _ => unreachable!(),
+        },
+        ColumnType::F64 => FieldValue::F64(random.below(1000) as f64 / 8.0),
+        ColumnType::Bool => FieldValue::Bool(random.chance(50)),
+        ColumnType::Utf8 => FieldValue::Utf8(format!("text {}", random.below(9))),
+        ColumnType::Timestamp => FieldValue::Time(random.below(1000) as i64 - 500),
+        ColumnType::Untyped => return Bound::Unbounded,
+    };
+    match random.below(3) {
+        0 => Bound::Included(value),
+        1 => Bound::Excluded(value),
+        _ => Bound::Unbounded,
+    }
+}
+
+/// Predicates on one or two columns, mostly fields.
+pub fn random_fields(world: &World, random: &mut Random) -> Vec<FieldPredicate> {
+    let columns: Vec<_> =
+        world.schema.columns.iter().filter(|c| c.kind != ColumnKind::Id).collect();
+    let predicate = |random: &mut Random| {
+        let column = columns[random.below(columns.len() as u64) as usize];
+        let test = match random.below(6) {
+            0 => FieldTest::IsNull,
+            1 => FieldTest::IsNotNull,
+            _ => FieldTest::Range {
+                min: random_bound(column.ty, random),
+                max: random_bound(column.ty, random),
+            },
+        };
+        FieldPredicate { column: column.id, test }
+    };
+    (0..1 + random.below(2)).map(|_| predicate(random)).collect()
+}
+
+fn passes(world: &World, row: &Row, predicate: &FieldPredicate) -> bool {
+    let ty = world.schema.column_by_id(predicate.column).unwrap().ty;
+    let value = model_value(world, row, predicate.column);
+    let (min, max) = match &predicate.test {
+        FieldTest::IsNull => return value == Value::Null,
+        FieldTest::IsNotNull => return value != Value::Null,
+        FieldTest::Range { min, max } => (min, max),
+    };
+    let compare = |bound: &FieldValue| match (&value, bound) {
+        (Value::Int(a), FieldValue::U64(b)) => (*a as u64).cmp(b),
+        (Value::Int(a), FieldValue::I64(b) | FieldValue::Time(b)) => a.cmp(b),
+        (Value::Float(a), FieldValue::F64(b)) => f64::from_bits(*a).total_cmp(b),
+        (Value::Bool(a), FieldValue::Bool(b)) => a.cmp(b),
+        (Value::Text(a), FieldValue::Utf8(b)) => a.cmp(b),
+        _ => panic!("{value:?} of {ty:?} is compared with {bound:?}"),
+    };
+    value != Value::Null
+        && match min {
+            Bound::Included(min) => compare(min).is_ge(),
+            Bound::Excluded(min) => compare(min).is_gt(),
+            Bound::Unbounded => true,
+        }
+        && match max {
+            Bound::Included(max) => compare(max).is_le(),
+            Bound::Excluded(max) => compare(max).is_lt(),
+            Bound::Unbounded => true,
+        }
+}
+
+pub fn matches(world: &World, row: &Row, scan: &Scan) -> bool {
     scan.time.contains(row.time)
+        && scan.fields.iter().all(|predicate| passes(world, row, predicate))
         && scan.tags.iter().all(|predicate| {
             let value = model_value(world, row, predicate.column);
             predicate.values.iter().any(|wanted| match wanted {
@@ -228,7 +316,7 @@ fn check_statistics(world: &World, scan: &Scan, context: &str) -> bool {
     {
         assert!(known.is_none() || known == wanted, "{context}: {known:?} {wanted:?}");
     }
-    let in_time = Scan { tags: Vec::new(), ..scan.clone() };
+    let in_time = Scan { tags: Vec::new(), fields: Vec::new(), ..scan.clone() };
     let count = snapshot.count(world.schema.id, scan.time).unwrap();
     assert_eq!(count as usize, expected(world, &in_time).len(), "{context}");
     known.rows.is_some()

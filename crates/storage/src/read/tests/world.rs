@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    UInt32Array, UInt64Array,
+    TimestampNanosecondArray, UInt32Array, UInt64Array,
 };
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{
@@ -139,6 +139,9 @@ impl World {
             ColumnType::Utf8,
             ColumnType::Bool,
             ColumnType::Untyped,
+            ColumnType::U64,
+            ColumnType::Timestamp,
+            ColumnType::F64,
         ];
         for (number, ty) in (0..).zip(fields) {
             columns.push(column(20 + number, format!("field{number}"), ColumnKind::Field, ty));
@@ -236,6 +239,17 @@ impl World {
                     Value::Float(v) => Some(f64::from_bits(*v)),
                     _ => None,
                 }))),
+                ColumnType::U64 => Arc::new(UInt64Array::from_iter(values().map(|v| match v {
+                    Value::Int(v) => Some(*v as u64),
+                    _ => None,
+                }))),
+                ColumnType::Timestamp => {
+                    let times = values().map(|v| match v {
+                        Value::Int(v) => Some(*v),
+                        _ => None,
+                    });
+                    Arc::new(TimestampNanosecondArray::from_iter(times).with_timezone("UTC"))
+                }
                 ColumnType::Bool => Arc::new(BooleanArray::from_iter(values().map(|v| match v {
                     Value::Bool(v) => Some(*v),
                     _ => None,
