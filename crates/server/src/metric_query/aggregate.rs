@@ -3,12 +3,12 @@
 //! Invariants: buckets are aligned to 1970-01-01 UTC; nulls are not counted; sums of integers are
 //! exact; there are never more groups than the answer may have points.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use pulsora_model::{Code, ColumnKind, Error, Result, TableSchema};
-use serde_json::{Map, Number, Value};
+use pulsora_model::{Code, ColumnKind, ColumnType, Error, Result, TableSchema};
+use pulsora_storage::{Aggregate, Bucket, Fold, ScanCounters, Snapshot};
+use serde_json::{Map, Value};
 
 use super::columns::{Cell, Values};
 use super::points::{point, push};
@@ -38,9 +38,6 @@ pub(super) struct Aggregation {
     group_by: Vec<String>,
 }
 
-/// Bucket start and the values of the tags.
-type Key = (i64, Vec<Option<String>>);
-
 impl Aggregation {
     /// Reads `aggregate`, `step` and `group_by`; `None` when no aggregate is asked for.
     ///
@@ -67,198 +64,129 @@ impl Aggregation {
         Ok(Some(Aggregation { function, step_ns, start_ns, group_by }))
     }
 
-    /// The aggregates as points in JSON, by bucket and group, and their number.
+    /// The fold that answers it: one aggregate per field that has one, in the table's order.
+    fn fold(&self, query: &MetricQuery) -> Result<(Fold, Vec<String>)> {
+        let by = self.group_by.iter().map(|name| tag(name, &query.schema));
+        let fields = query.schema.columns.iter().filter(|column| {
+            column.kind == ColumnKind::Field && self.function.applies_to(column.ty)
+        });
+        let (names, aggregates) = fields
+            .map(|field| {
+                let aggregate = Aggregate { function: self.function.of_fold(), column: field.id };
+                (field.name.to_string(), aggregate)
+            })
+            .unzip();
+        let fold = Fold {
+            table: query.schema.id,
+            time: query.scan.time,
+            tags: query.scan.tags.clone(),
+            fields: Vec::new(),
+            by: by.collect::<Result<_>>()?,
+            bucket: self.step_ns.map(|width_ns| Bucket { width_ns, origin_ns: 0 }),
+            aggregates,
+            newest_buckets: None,
+        };
+        Ok((fold, names))
+    }
+
+    /// The aggregates as points in JSON, by bucket and group, their number, and the figures of the
+    /// read. `check` fails when nobody waits for them any more.
     ///
     /// # Errors
-    /// `limit_exceeded` for too many groups; those of the batches.
+    /// `limit_exceeded` for too many groups; those of the fold and of `check`.
     pub fn run(
         &self,
         query: &MetricQuery,
-        columns: &SchemaRef,
-        batches: impl Iterator<Item = Result<RecordBatch>>,
-    ) -> Result<(Vec<u8>, u64)> {
-        let roles = Roles::new(self, &query.schema, columns)?;
-        let mut groups: BTreeMap<Key, Vec<Accumulator>> = BTreeMap::new();
-        for batch in batches {
-            let batch = batch?;
-            let values = Values::all(&batch)?;
-            for row in 0..batch.num_rows() {
-                let time = values[roles.time].time(row)?;
-                let key = (self.bucket(time), roles.group(&values, row));
-                let group = groups
-                    .entry(key)
-                    .or_insert_with(|| vec![Accumulator::default(); roles.fields.len()]);
-                for (accumulator, (_, at)) in group.iter_mut().zip(&roles.fields) {
-                    accumulator.add(self.function, time, &values[*at].cell(row));
-                }
-            }
-            if groups.len() > query.limit {
-                return Err(too_many(query.limit));
-            }
+        snapshot: &Snapshot,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<(Vec<u8>, u64, Arc<ScanCounters>)> {
+        let (fold, names) = self.fold(query)?;
+        let mut plan = snapshot.fold(&fold)?;
+        let mut parts = Vec::new();
+        for task in std::mem::take(&mut plan.tasks) {
+            parts.push(task.run(&|| check().is_err())?);
+            check()?;
         }
-        self.write(query, &roles, groups)
+        let batches = plan.finish(parts)?;
+        let groups: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        if groups > query.limit {
+            return Err(too_many(query.limit));
+        }
+        let (mut out, mut count) = (Vec::new(), 0);
+        for batch in &batches {
+            count = self.write(query, &names, batch, count, &mut out)?;
+        }
+        Ok((out, count, plan.counters))
     }
 
+    /// Appends the groups of a batch that hold any value; gives the number of points so far.
     fn write(
         &self,
         query: &MetricQuery,
-        roles: &Roles,
-        groups: BTreeMap<Key, Vec<Accumulator>>,
-    ) -> Result<(Vec<u8>, u64)> {
-        let (mut out, mut count) = (Vec::new(), 0);
-        for ((bucket, group), accumulators) in groups {
-            let fields: Map<String, Value> = roles
-                .fields
-                .iter()
-                .zip(accumulators)
-                .filter_map(|((name, _), accumulator)| {
-                    Some((name.clone(), accumulator.finish(self.function)?))
-                })
-                .collect();
+        names: &[String],
+        batch: &RecordBatch,
+        mut count: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<u64> {
+        let values = Values::all(batch)?;
+        let (tags, rest) = values.split_at(self.group_by.len());
+        let (bucket, aggregates) = rest.split_at(usize::from(self.step_ns.is_some()));
+        for row in 0..batch.num_rows() {
+            let fields = names.iter().zip(aggregates);
+            let fields = fields.filter_map(|(name, values)| {
+                let value = self.value(&values.cell(row))?;
+                Some((name.clone(), value))
+            });
+            let fields: Map<String, Value> = fields.collect();
             if fields.is_empty() {
                 continue;
             }
-            let tags = self.group_by.iter().cloned().zip(group);
-            let tags =
-                tags.filter_map(|(name, value)| Some((name, Value::String(value?)))).collect();
-            push(&mut out, count, &point(&query.schema.name, ms(bucket), fields, tags))?;
+            let tags = self.group_by.iter().zip(tags);
+            let tags = tags.filter_map(|(name, values)| match values.cell(row) {
+                Cell::Text(text) => Some((name.clone(), Value::from(text))),
+                _ => None,
+            });
+            let time_ns = bucket.first().map_or(Ok(self.start_ns), |bucket| bucket.time(row))?;
+            let point = point(&query.schema.name, ms(time_ns), fields, tags.collect());
+            push(out, count, &point)?;
             count += 1;
         }
-        Ok((out, count))
+        Ok(count)
     }
 
-    fn bucket(&self, time_ns: i64) -> i64 {
-        match self.step_ns {
-            Some(step) => time_ns.div_euclid(step).saturating_mul(step),
-            None => self.start_ns,
-        }
-    }
-}
-
-/// Which column of the scan is what.
-struct Roles {
-    time: usize,
-    /// One position per name of `group_by`.
-    groups: Vec<usize>,
-    /// Names and positions.
-    fields: Vec<(String, usize)>,
-}
-
-impl Roles {
-    fn new(aggregation: &Aggregation, schema: &TableSchema, columns: &SchemaRef) -> Result<Roles> {
-        let position = |name: &str| columns.index_of(name).map_err(Error::from);
-        let groups =
-            aggregation.group_by.iter().map(|name| position(name)).collect::<Result<_>>()?;
-        let fields = schema
-            .columns
-            .iter()
-            .filter(|column| column.kind == ColumnKind::Field)
-            .map(|column| Ok((column.name.to_string(), position(&column.name)?)))
-            .collect::<Result<_>>()?;
-        Ok(Roles { time: position(&schema.time().name)?, groups, fields })
-    }
-
-    fn group(&self, values: &[Values<'_>], row: usize) -> Vec<Option<String>> {
-        let text = |at: &usize| match values[*at].cell(row) {
-            Cell::Text(text) => Some(text.to_owned()),
-            _ => None,
-        };
-        self.groups.iter().map(text).collect()
-    }
-}
-
-/// The values of one field in one group so far.
-#[derive(Clone, Debug, Default)]
-struct Accumulator {
-    count: u64,
-    integers: i128,
-    floats: f64,
-    any_float: bool,
-    /// Smallest, largest, first or last value, with its time.
-    best: Option<(i64, Best)>,
-}
-
-#[derive(Clone, Debug)]
-struct Best {
-    number: f64,
-    json: Value,
-}
-
-impl Accumulator {
-    fn add(&mut self, function: Function, time_ns: i64, cell: &Cell<'_>) {
-        if *cell == Cell::Null {
-            return;
-        }
-        let number = match cell {
-            Cell::I64(value) => Some(*value as f64),
-            Cell::U64(value) => Some(*value as f64),
-            Cell::F64(value) => Some(*value),
-            _ => None,
-        };
-        match function {
-            Function::Count => self.count += 1,
-            Function::Avg | Function::Sum => self.sum(cell),
-            Function::Min => self.keep(time_ns, cell, number, |old, new, _| new < old),
-            Function::Max => self.keep(time_ns, cell, number, |old, new, _| new > old),
-            Function::First => self.keep(time_ns, cell, number.or(Some(0.0)), |_, _, later| {
-                later == std::cmp::Ordering::Less
-            }),
-            Function::Last => self.keep(time_ns, cell, number.or(Some(0.0)), |_, _, later| {
-                later != std::cmp::Ordering::Less
-            }),
-        }
-    }
-
-    fn sum(&mut self, cell: &Cell<'_>) {
+    /// What a group says of a field; nothing for one without values.
+    fn value(&self, cell: &Cell<'_>) -> Option<Value> {
         match cell {
-            Cell::I64(value) => self.integers += i128::from(*value),
-            Cell::U64(value) => self.integers += i128::from(*value),
-            Cell::F64(value) => {
-                self.floats += value;
-                self.any_float = true;
-            }
-            _ => return,
-        }
-        self.count += 1;
-    }
-
-    /// Keeps the cell when `better(old number, new number, its time against the old one's)`.
-    fn keep(
-        &mut self,
-        time_ns: i64,
-        cell: &Cell<'_>,
-        number: Option<f64>,
-        better: impl Fn(f64, f64, std::cmp::Ordering) -> bool,
-    ) {
-        let Some(number) = number else { return };
-        let wins = match &self.best {
-            None => true,
-            Some((time, best)) => better(best.number, number, time_ns.cmp(time)),
-        };
-        if wins {
-            self.best = Some((time_ns, Best { number, json: cell.json() }));
-        }
-    }
-
-    fn finish(self, function: Function) -> Option<Value> {
-        let float = |value: f64| Number::from_f64(value).map_or(Value::Null, Value::Number);
-        match function {
-            Function::Count => Some(self.count).filter(|count| *count > 0).map(Value::from),
-            Function::Sum | Function::Avg if self.count == 0 => None,
-            Function::Sum if self.any_float => Some(float(self.floats + self.integers as f64)),
-            Function::Sum => Some(match i64::try_from(self.integers) {
-                Ok(sum) => Value::from(sum),
-                Err(_) => float(self.integers as f64),
-            }),
-            Function::Avg => Some(float((self.floats + self.integers as f64) / self.count as f64)),
-            Function::Min | Function::Max | Function::First | Function::Last => {
-                self.best.map(|(_, best)| best.json)
-            }
+            Cell::Null => None,
+            Cell::I64(0) if self.function == Function::Count => None,
+            cell => Some(cell.json()),
         }
     }
 }
 
 impl Function {
+    /// Whether values of this type can be aggregated so.
+    fn applies_to(self, ty: ColumnType) -> bool {
+        match self {
+            Function::Count | Function::First | Function::Last => ty != ColumnType::Untyped,
+            Function::Avg | Function::Sum | Function::Min | Function::Max => {
+                matches!(ty, ColumnType::I64 | ColumnType::U64 | ColumnType::F64)
+            }
+        }
+    }
+
+    fn of_fold(self) -> pulsora_storage::Function {
+        match self {
+            Function::Avg => pulsora_storage::Function::Mean,
+            Function::Sum => pulsora_storage::Function::Sum,
+            Function::Min => pulsora_storage::Function::Min,
+            Function::Max => pulsora_storage::Function::Max,
+            Function::Count => pulsora_storage::Function::Count,
+            Function::First => pulsora_storage::Function::First,
+            Function::Last => pulsora_storage::Function::Last,
+        }
+    }
+
     fn parse(name: &str) -> Result<Function> {
         Ok(match name.to_ascii_lowercase().as_str() {
             "avg" | "mean" => Function::Avg,

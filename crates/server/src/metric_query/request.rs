@@ -65,13 +65,12 @@ impl MetricQuery {
         }
         let schema = table(metric)?;
         let aggregation = Aggregation::read(body, &schema, start_ns)?;
-        let order = if aggregation.is_some() { Order::Any } else { Order::TimeAscending };
         let limit = limit(body)?.unwrap_or(rows_max).min(rows_max);
         let scan = Scan {
             time: TimeRange { start_ns, end_ns },
             tags: tags(&body["tags"], &schema)?,
-            order,
-            limit: aggregation.is_none().then_some(limit),
+            order: Order::TimeAscending,
+            limit: Some(limit),
             ..Scan::all(schema.id)
         };
         let (start_ms, end_ms) = (ms(start_ns), ms(end_ns));
@@ -83,15 +82,9 @@ impl MetricQuery {
     /// # Errors
     /// `limit_exceeded` when the answer grows too large; those of the scan and of `check`.
     pub fn run(self, snapshot: &Snapshot, check: &dyn Fn() -> Result<()>) -> Result<MetricAnswer> {
-        let plan = snapshot.scan(&self.scan)?;
-        let counters = Arc::clone(&plan.counters);
-        let batches = plan.streams.into_iter().flatten().map(|batch| {
-            check()?;
-            batch
-        });
-        let (points, count) = match &self.aggregation {
-            Some(aggregation) => aggregation.run(&self, &plan.schema, batches)?,
-            None => Points::new(&self.schema).write(&plan.schema, batches)?,
+        let (points, count, counters) = match &self.aggregation {
+            Some(aggregation) => aggregation.run(&self, snapshot, check)?,
+            None => self.points(snapshot, check)?,
         };
         let metric = serde_json::to_string(&*self.schema.name)
             .map_err(|error| Error::internal(format!("a name is not JSON: {error}")))?;
@@ -101,6 +94,21 @@ impl MetricQuery {
         );
         let json = [head.as_bytes(), &points, format!("],\"count\":{count}}}").as_bytes()].concat();
         Ok(MetricAnswer { json, count, counters })
+    }
+
+    fn points(
+        &self,
+        snapshot: &Snapshot,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<(Vec<u8>, u64, Arc<ScanCounters>)> {
+        let plan = snapshot.scan(&self.scan)?;
+        let counters = Arc::clone(&plan.counters);
+        let batches = plan.streams.into_iter().flatten().map(|batch| {
+            check()?;
+            batch
+        });
+        let (points, count) = Points::new(&self.schema).write(&plan.schema, batches)?;
+        Ok((points, count, counters))
     }
 }
 
