@@ -4,21 +4,52 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use pulsora_codec::Codecs;
 use pulsora_env::Store;
 
+use super::hot::{BlockCache, SeriesPool};
 use super::object::Object;
+
+/// The shipped size of the cache.
+const CACHE_BYTES: u64 = 64 << 20;
 
 /// Where the objects of segments are and how they are read.
 pub(crate) struct SegmentAccess {
     pub store: Arc<dyn Store>,
+    /// Whether hot segments are mapped into memory; else they are read by ranges.
+    pub mapped: bool,
+    /// What was decoded.
+    pub cache: BlockCache,
+    /// The codecs of hot segments.
+    pub codecs: Arc<Codecs>,
+    /// The series of hot segments in use.
+    pub series: SeriesPool,
     /// The objects in use, by name, so that the segments of one object share it.
     objects: Mutex<HashMap<String, Weak<Object>>>,
 }
 
 impl SegmentAccess {
-    /// Segments whose objects are in `store`.
+    /// Segments whose objects are in `store`, with the shipped settings.
     pub fn new(store: Arc<dyn Store>) -> Arc<SegmentAccess> {
-        Arc::new(SegmentAccess { store, objects: Mutex::default() })
+        let codecs = Arc::new(Codecs::builtin().clone());
+        SegmentAccess::with(store, codecs, CACHE_BYTES, true)
+    }
+
+    /// The same with other codecs, a cache of `cache_bytes`, and without memory maps unless `mapped`.
+    pub fn with(
+        store: Arc<dyn Store>,
+        codecs: Arc<Codecs>,
+        cache_bytes: u64,
+        mapped: bool,
+    ) -> Arc<SegmentAccess> {
+        Arc::new(SegmentAccess {
+            store,
+            mapped,
+            cache: BlockCache::new(cache_bytes),
+            codecs,
+            series: SeriesPool::default(),
+            objects: Mutex::default(),
+        })
     }
 
     /// The object `name`, which one more segment holds from now on.

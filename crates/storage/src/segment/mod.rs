@@ -3,12 +3,13 @@
 //! `access.rs` what the segments of one engine share · `meta.rs` is what the manifest says of a segment · `segment.rs` a segment of a version with its
 //! file and its delete bitmap · `path.rs` object names · `draft.rs` what is known before the rows ·
 //! `object.rs` an object of
-//! the store · `ids.rs` the (id → row) index format · `read.rs` what is read of a segment, in any format ·
-//! `cold/` Parquet segments.
+//! the store · `ids.rs` the (id → row) index format · `stored.rs` which columns are stored · `read.rs` what is read of a segment, in any format ·
+//! `hot/` native segments · `cold/` Parquet segments.
 
 mod access;
 mod cold;
 mod draft;
+mod hot;
 mod ids;
 mod meta;
 mod object;
@@ -16,11 +17,19 @@ mod path;
 mod read;
 #[allow(clippy::module_inception, reason = "one noun per file, and this is the noun")]
 mod segment;
+mod stored;
 
 pub(crate) use access::SegmentAccess;
 pub(crate) use cold::{ROW_GROUP_ROWS, SegmentWriter};
 pub(crate) use draft::SegmentDraft;
+pub use hot::CacheFigures;
+pub(crate) use hot::{
+    ABSENT, BlockCache, BlockStatistics, CacheKey, CachePart, HOUR_ROWS_MIN, HotColumn, HotDraft,
+    HotOptions, HotSegment, HotWriter, HourEntry, HourPart, Hours, SegmentBytes, SeriesSet,
+    SeriesTag, SeriesTimes, Sum, Summary, order_key, place,
+};
 pub use meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
+pub(crate) use path::{bundle_object, hot_object};
 pub(crate) use read::{ReadSpec, RowChoice};
 pub(crate) use segment::{Segment, SegmentFile};
 

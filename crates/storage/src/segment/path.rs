@@ -2,6 +2,9 @@
 //!
 //! `cold/<database dir>/<table dir>/<YYYY>[/<MM>[/<DD>[/<HH>]]]/<table>_<YYYYMMDD_HHMMSS>_<rows>_<segment>.parquet`
 //!
+//! `hot/<database dir>/<table dir>/<segment>.hot`, or `hot/<first segment>.hot` for the segments of a
+//! flush that share an object.
+//!
 //! A directory is the encoded name, cut to 100 bytes, `~`, and the id in hex: two names that are cut
 //! alike still differ. The depth below the table follows the width of the window, whose start is the
 //! time in the file name (UTC).
@@ -50,6 +53,17 @@ pub(crate) fn segment_object(
         start.second()
     );
     format!("cold/{database}/{table_directory}/{period}/{table}_{stamp}_{rows}_{id}.parquet")
+}
+
+/// The name of an object that holds the hot segment `id` of a table.
+pub(crate) fn hot_object(database: &Name, schema: &TableSchema, id: SegmentId) -> String {
+    let database = directory(database, schema.database.0);
+    format!("hot/{database}/{}/{id}.hot", directory(&schema.name, schema.id.0))
+}
+
+/// The name of an object that holds several hot segments, of which `id` is the first.
+pub(crate) fn bundle_object(id: SegmentId) -> String {
+    format!("hot/{id}.hot")
 }
 
 /// The name of the row id index that belongs to a segment object.

@@ -10,6 +10,7 @@ use pulsora_model::{Error, Result};
 use roaring::RoaringBitmap;
 
 use super::access::SegmentAccess;
+use super::hot::{HotSegment, SegmentBytes};
 use super::ids::IdIndex;
 use super::meta::{IdIndexMeta, SegmentMeta};
 use super::object::Object;
@@ -40,6 +41,9 @@ pub(crate) struct SegmentFile {
     ids_object: Option<Arc<Object>>,
     /// Parquet: footer and page indexes, read and checked on first touch.
     pub(super) footer: OnceLock<ArrowReaderMetadata>,
+    /// Hot: the opened segment.
+    hot: OnceLock<Arc<HotSegment>>,
+    access: Arc<SegmentAccess>,
     /// The row id index, read and checked on first use.
     ids: OnceLock<IdIndex>,
     doomed: AtomicBool,
@@ -54,6 +58,8 @@ impl SegmentFile {
             ids_object: ids.map(|ids| access.object(&ids.object)),
             meta,
             footer: OnceLock::new(),
+            hot: OnceLock::new(),
+            access: Arc::clone(access),
             ids: OnceLock::new(),
             doomed: AtomicBool::new(false),
         }
@@ -65,6 +71,29 @@ impl SegmentFile {
             self.object.release();
             self.ids_object.iter().for_each(|object| object.release());
         }
+    }
+
+    /// A hot segment, opened on first use.
+    ///
+    /// # Errors
+    /// `corrupt` when it is damaged or missing, `unsupported_format` when a codec is not registered,
+    /// `io_error`.
+    pub fn hot(&self) -> Result<&Arc<HotSegment>> {
+        if let Some(hot) = self.hot.get() {
+            return Ok(hot);
+        }
+        let (offset, length) = (self.meta.offset, self.meta.length);
+        let map = if self.access.mapped { self.object.map()? } else { None };
+        let bytes = match map {
+            Some(map) => {
+                let end = offset.checked_add(length).filter(|end| *end <= map.len() as u64);
+                let end = end.ok_or_else(|| self.corrupt("it ends too early"))?;
+                SegmentBytes::Mapped(map.slice(offset as usize..end as usize))
+            }
+            None => SegmentBytes::Ranged { file: self.object.open()?, offset, length },
+        };
+        let hot = HotSegment::open(&self.object.name, bytes, &self.access, Some(&self.meta))?;
+        Ok(self.hot.get_or_init(|| Arc::new(hot)))
     }
 
     /// The row id index; `None` for a segment of a table without row ids.

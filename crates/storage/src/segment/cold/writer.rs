@@ -14,8 +14,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
     Int64Type, Schema, SchemaRef, TimestampNanosecondType, UInt32Type, UInt64Type,
 };
@@ -33,6 +32,7 @@ use crate::segment::draft::SegmentDraft;
 use crate::segment::ids;
 use crate::segment::meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
 use crate::segment::path::{ids_object, segment_object};
+use crate::segment::stored::{is_stored, stored};
 
 /// Rows of a row group: what a reader decodes at least for one value, and the unit of parallel reads.
 pub(crate) const ROW_GROUP_ROWS: usize = 65_536;
@@ -218,20 +218,6 @@ impl<'a> SegmentWriter<'a> {
             ids,
         }))
     }
-}
-
-/// Untyped columns have no values.
-fn is_stored(column: &Column) -> bool {
-    column.kind != ColumnKind::Field || column.ty != ColumnType::Untyped
-}
-
-/// The values of a column in its stored type.
-fn stored(batch: &RecordBatch, column: &Column) -> Result<ArrayRef> {
-    let ty = column.arrow_type();
-    let Some(values) = batch.column_by_name(&column.name) else {
-        return Ok(new_null_array(&ty, batch.num_rows()));
-    };
-    if *values.data_type() == ty { Ok(Arc::clone(values)) } else { Ok(cast(values, &ty)?) }
 }
 
 fn raise(magnitudes: &mut HashMap<ColumnId, u64>, column: ColumnId, magnitude: Option<u64>) {
