@@ -9,6 +9,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use crate::alp::block::{Alp, AlpDelta};
 use crate::codec::{Codec, CodecError, CodecId, Kind, USER_CODEC_MIN};
 use crate::raw::{RawBooleans, RawFloats, RawIntegers, RawText};
 use crate::typed::{OfFloats, OfIntegers};
@@ -26,6 +27,8 @@ static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
         Arc::new(OfIntegers(RawIntegers)),
         // Floats.
         Arc::new(OfFloats(RawFloats)),
+        Arc::new(OfFloats(Alp)),
+        Arc::new(OfFloats(AlpDelta)),
         // Booleans.
         Arc::new(RawBooleans),
         // Text.

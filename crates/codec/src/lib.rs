@@ -20,6 +20,7 @@
 //!   moved after an error is unspecified.
 //! - The same input gives the same bytes, on every machine and in every process.
 
+mod alp;
 pub mod bitpack;
 mod bitstream;
 pub mod bools;
@@ -28,6 +29,8 @@ pub mod codec;
 pub mod codecs;
 mod cursor;
 mod error;
+#[cfg(test)]
+mod float_series;
 pub mod floats;
 pub mod integers;
 pub mod nulls;
@@ -37,6 +40,7 @@ pub mod strings;
 mod tests;
 mod typed;
 pub mod varint;
+mod vectors;
 
 pub use choose::{Choice, Level, encode_block};
 pub use codec::{

@@ -1,0 +1,327 @@
+//! One vector of decimals.
+//!
+//! Responsible for the bytes of a vector as the head of [`super`] has them: which form and width it
+//! gets, its exceptions, and its way back. Not responsible for blocks and exponents.
+
+use std::mem::MaybeUninit;
+
+use super::decimals::{EXCEPTION_BITS, EXPONENT_MAX, Exponents, Factors, INTEGER_LIMIT, Scaled};
+use super::kernels::{ROW_BYTES, Slots, decode_offsets, decode_steps, pack, unpack, unscale};
+use super::scattered::Scattered;
+use super::window::Window;
+use crate::DecodeError;
+use crate::bitpack::{pack_u64, packed_len, unpack_with};
+use crate::codec::VECTOR_VALUES;
+use crate::cursor::{take_array, take_slice};
+
+const FRAME: u8 = 0;
+const DELTA: u8 = 1;
+
+/// 53 bits hold the difference of two steps, each the difference of two integers below 2^51.
+const WIDTH_MAX: u32 = 53;
+/// Corrections are -128 to 127.
+const ULP_WIDTH_MAX: u32 = 8;
+
+/// Which forms a vector may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Forms {
+    Frame,
+    FrameOrDelta,
+}
+
+/// Buffers of encoding that live as long as a block.
+#[derive(Default)]
+pub(super) struct Encoder {
+    /// Of each value; that of the value before where there is none.
+    integers: Vec<i64>,
+    /// Of each value that is near its integer's float, 0 for the others.
+    ulps: Vec<i64>,
+    /// Whether integer and ulps give back the value.
+    exact: Vec<bool>,
+    ulp_window: Window,
+    steps: Vec<i64>,
+    body: Body,
+}
+
+/// What a form makes of a vector.
+#[derive(Default)]
+struct Body {
+    form: u8,
+    width: u32,
+    base: i64,
+    before: i64,
+    offsets: Vec<u64>,
+    long_steps: Vec<(u16, i64)>,
+    exceptions: Vec<u16>,
+}
+
+impl Encoder {
+    /// Appends the vector.
+    pub fn encode(
+        &mut self,
+        values: &[f64],
+        exponents: Exponents,
+        forms: Forms,
+        out: &mut Vec<u8>,
+    ) {
+        self.scale(values, exponents);
+        let frame = Window::best(&self.integers, EXCEPTION_BITS);
+        self.body.frame(frame, &self.integers, &self.exact);
+        if forms == Forms::FrameOrDelta {
+            self.delta_if_smaller();
+        }
+        self.write(values, exponents, out);
+    }
+
+    fn scale(&mut self, values: &[f64], exponents: Exponents) {
+        self.integers.clear();
+        self.ulps.clear();
+        self.exact.clear();
+        for &value in values {
+            let Scaled { integer, ulps, near } = exponents.scale(value);
+            self.integers.push(integer);
+            self.ulps.push(if near { ulps } else { 0 });
+            self.exact.push(near);
+        }
+        self.ulp_window = match self.ulps.iter().all(|&ulps| ulps == 0) {
+            true => Window::default(),
+            false => Window::best(&self.ulps, EXCEPTION_BITS),
+        };
+        for (exact, &ulps) in self.exact.iter_mut().zip(&self.ulps) {
+            *exact &= self.ulp_window.holds(ulps);
+        }
+        // An exception costs no width when it repeats a neighbour.
+        let mut previous =
+            self.exact.iter().position(|&exact| exact).map_or(0, |i| self.integers[i]);
+        for (integer, &exact) in self.integers.iter_mut().zip(&self.exact) {
+            if exact {
+                previous = *integer;
+            } else {
+                *integer = previous;
+            }
+        }
+    }
+
+    fn write(&self, values: &[f64], exponents: Exponents, out: &mut Vec<u8>) {
+        let Body { form, width, base, before, offsets, long_steps, exceptions } = &self.body;
+        let Window { base: lowest, width: ulp_width } = self.ulp_window;
+        // Widths are at most 64, corrections 8 bits, counts no more than the 1,024 values.
+        out.extend_from_slice(&[exponents.e, exponents.f, *width as u8, *form]);
+        out.extend_from_slice(&[ulp_width as u8, lowest as i8 as u8]);
+        out.extend_from_slice(&(exceptions.len() as u16).to_le_bytes());
+        out.extend_from_slice(&base.to_le_bytes());
+        if *form == DELTA {
+            out.extend_from_slice(&before.to_le_bytes());
+            out.extend_from_slice(&(long_steps.len() as u16).to_le_bytes());
+        }
+        pack_offsets(offsets, *width, out);
+        let ulps = |&ulps: &i64| {
+            if self.ulp_window.holds(ulps) { self.ulp_window.offset(ulps) } else { 0 }
+        };
+        pack_offsets(&self.ulps.iter().map(ulps).collect::<Vec<u64>>(), ulp_width, out);
+        out.extend(long_steps.iter().flat_map(|(index, _)| index.to_le_bytes()));
+        out.extend(long_steps.iter().flat_map(|(_, step)| step.to_le_bytes()));
+        out.extend(exceptions.iter().flat_map(|index| index.to_le_bytes()));
+        let bits = |&index: &u16| values[usize::from(index)].to_bits().to_le_bytes();
+        out.extend(exceptions.iter().flat_map(bits));
+    }
+
+    fn delta_if_smaller(&mut self) {
+        self.steps.clear();
+        self.steps.extend(self.integers.windows(2).map(|pair| pair[1] - pair[0]));
+        let window = Window::best(&self.steps, EXCEPTION_BITS);
+        if window.width >= self.body.width {
+            return;
+        }
+        let mut delta = Body::default();
+        delta.delta(window, &self.integers, &self.exact);
+        if delta.size() < self.body.size() {
+            self.body = delta;
+        }
+    }
+}
+
+impl Body {
+    fn frame(&mut self, window: Window, integers: &[i64], exact: &[bool]) {
+        *self = Body { form: FRAME, width: window.width, base: window.base, ..Body::default() };
+        for (index, (&integer, &exact)) in integers.iter().zip(exact).enumerate() {
+            let held = window.holds(integer);
+            self.offsets.push(if held { window.offset(integer) } else { 0 });
+            if !(exact && held) {
+                self.exceptions.push(index as u16);
+            }
+        }
+    }
+
+    /// A step outside of the window is a long step, except where the next value steps back: then the
+    /// value is an exception and the sum stays.
+    fn delta(&mut self, window: Window, integers: &[i64], exact: &[bool]) {
+        // The step that exceptions and the first value take.
+        let still = if window.holds(0) { 0 } else { window.base };
+        let mut sum = integers[0] - still;
+        *self = Body { form: DELTA, width: window.width, base: window.base, ..Body::default() };
+        self.before = sum;
+        for (index, &integer) in integers.iter().enumerate() {
+            let step = integer - sum;
+            let next_fits =
+                integers.get(index + 1).is_some_and(|&next| window.holds(next - sum - still));
+            if window.holds(step) {
+                self.offsets.push(window.offset(step));
+                sum = integer;
+            } else if exact[index] && !next_fits {
+                self.offsets.push(0);
+                self.long_steps.push((index as u16, step));
+                sum = integer;
+            } else {
+                self.offsets.push(window.offset(still));
+                sum += still;
+            }
+            if !exact[index] || sum != integer {
+                self.exceptions.push(index as u16);
+            }
+        }
+    }
+
+    /// Bytes, but for those that both forms have.
+    fn size(&self) -> usize {
+        let before = if self.form == DELTA { 10 } else { 0 };
+        let scattered = self.long_steps.len() + self.exceptions.len();
+        before + packed_bytes(self.offsets.len(), self.width) + 10 * scattered
+    }
+}
+
+/// Appends offsets: those of a whole vector in lanes.
+fn pack_offsets(offsets: &[u64], width: u32, out: &mut Vec<u8>) {
+    match <&[u64; VECTOR_VALUES]>::try_from(offsets) {
+        Ok(whole) => pack(whole, width, out),
+        Err(_) => pack_u64(offsets, width, out),
+    }
+}
+
+/// Bytes of `k` packed offsets.
+fn packed_bytes(k: usize, width: u32) -> usize {
+    if k == VECTOR_VALUES { ROW_BYTES * width as usize } else { packed_len(k, width) }
+}
+
+/// What stands before the offsets.
+#[derive(Clone, Copy)]
+struct Header {
+    by: Factors,
+    width: u32,
+    ulp_width: u32,
+    lowest_ulps: i8,
+    exceptions: usize,
+    base: i64,
+    delta: Option<Delta>,
+}
+
+/// What only steps have.
+#[derive(Clone, Copy)]
+struct Delta {
+    before: i64,
+    long_steps: usize,
+}
+
+impl Header {
+    fn take(source: &mut &[u8]) -> Result<Header, DecodeError> {
+        let [e, f, width, form, ulp_width, lowest] = take_array(source, "ALP header")?;
+        let exceptions = u16::from_le_bytes(take_array(source, "ALP header")?);
+        let base = i64::from_le_bytes(take_array(source, "ALP base")?);
+        let invalid = |what, found: u64| Err(DecodeError::Invalid { what, found });
+        if e > EXPONENT_MAX || f > e {
+            return invalid("ALP exponent", e.max(f).into());
+        }
+        if u32::from(width) > WIDTH_MAX || u32::from(ulp_width) > ULP_WIDTH_MAX {
+            return invalid("ALP width", width.max(ulp_width).into());
+        }
+        let delta = match form {
+            FRAME if base.unsigned_abs() >= INTEGER_LIMIT as u64 => {
+                return invalid("ALP base", base.unsigned_abs());
+            }
+            FRAME => None,
+            DELTA => {
+                let before = i64::from_le_bytes(take_array(source, "ALP start")?);
+                let long_steps = u16::from_le_bytes(take_array(source, "ALP long steps")?).into();
+                Some(Delta { before, long_steps })
+            }
+            _ => return invalid("ALP form", form.into()),
+        };
+        Ok(Header {
+            by: Exponents { e, f }.factors(),
+            width: width.into(),
+            ulp_width: ulp_width.into(),
+            lowest_ulps: lowest as i8,
+            exceptions: exceptions.into(),
+            base,
+            delta,
+        })
+    }
+}
+
+/// Appends the `k` values, 1 to 1,024, of the vector `bytes`.
+///
+/// # Errors
+/// `Truncated` or `Invalid`, with `out` as it was.
+pub(super) fn decode(mut bytes: &[u8], k: usize, out: &mut Vec<f64>) -> Result<(), DecodeError> {
+    let source = &mut bytes;
+    let header = Header::take(source)?;
+    let packed = take_slice(source, packed_bytes(k, header.width), "ALP offsets")?;
+    let ulps = take_slice(source, packed_bytes(k, header.ulp_width), "ALP corrections")?;
+    let long_steps = Scattered::take(source, header.delta.map_or(0, |delta| delta.long_steps), k)?;
+    let exceptions = Scattered::take(source, header.exceptions, k)?;
+    let start = out.len();
+    out.reserve(k);
+    let slots = &mut out.spare_capacity_mut()[..k];
+    match header.delta {
+        None => decode_frame(packed, &header, slots),
+        Some(Delta { before, .. }) => {
+            let mut steps = [const { MaybeUninit::uninit() }; VECTOR_VALUES];
+            let steps = unpack_plus(packed, header.width, header.base, &mut steps, k);
+            long_steps.each(|index, step| steps[index] = u64::from_le_bytes(step));
+            decode_steps(steps, before, header.by, slots);
+        }
+    }
+    // SAFETY: both ways have written all `k` slots. Zeros first would cost a fifth of the time.
+    unsafe { out.set_len(start + k) };
+    let values = &mut out[start..];
+    if header.ulp_width > 0 || header.lowest_ulps != 0 {
+        let mut scratch = [const { MaybeUninit::uninit() }; VECTOR_VALUES];
+        let lowest = header.lowest_ulps.into();
+        let ulps = unpack_plus(ulps, header.ulp_width, lowest, &mut scratch, k);
+        for (value, ulps) in values.iter_mut().zip(ulps) {
+            *value = f64::from_bits(value.to_bits().wrapping_add(*ulps));
+        }
+    }
+    exceptions.each(|index, bits| values[index] = f64::from_le_bytes(bits));
+    Ok(())
+}
+
+fn decode_frame(packed: &[u8], header: &Header, slots: &mut [MaybeUninit<f64>]) {
+    let Header { by, width, base, .. } = *header;
+    match <&mut Slots<f64>>::try_from(&mut *slots) {
+        Ok(whole) => decode_offsets(packed, width, base, by, whole),
+        Err(_) => unpack_with(packed, width, slots, |offset| {
+            MaybeUninit::new(unscale(offset.wrapping_add(base as u64), by))
+        }),
+    }
+}
+
+/// The first `k` of `sums`, filled with `base + offset`.
+fn unpack_plus<'a>(
+    packed: &[u8],
+    width: u32,
+    base: i64,
+    sums: &'a mut Slots<u64>,
+    k: usize,
+) -> &'a mut [u64] {
+    let base = base as u64;
+    if k == VECTOR_VALUES {
+        unpack(packed, width, sums, |offset| offset.wrapping_add(base));
+    } else {
+        unpack_with(packed, width, &mut sums[..k], |offset| {
+            MaybeUninit::new(offset.wrapping_add(base))
+        });
+    }
+    // SAFETY: the first `k` were written, and `u64` has no invalid bits.
+    unsafe { sums[..k].assume_init_mut() }
+}
