@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::alp::block::{Alp, AlpDelta};
 use crate::codec::{Codec, CodecError, CodecId, Kind, USER_CODEC_MIN};
+use crate::gorilla::GorillaFloats;
 use crate::raw::{RawBooleans, RawFloats, RawIntegers, RawText};
 use crate::typed::{OfFloats, OfIntegers};
 
@@ -29,6 +30,7 @@ static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
         Arc::new(OfFloats(RawFloats)),
         Arc::new(OfFloats(Alp)),
         Arc::new(OfFloats(AlpDelta)),
+        Arc::new(OfFloats(GorillaFloats)),
         // Booleans.
         Arc::new(RawBooleans),
         // Text.

@@ -32,6 +32,7 @@ mod error;
 #[cfg(test)]
 mod float_series;
 pub mod floats;
+mod gorilla;
 pub mod integers;
 pub mod nulls;
 mod raw;
