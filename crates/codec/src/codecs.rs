@@ -10,6 +10,7 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::alp::block::{Alp, AlpDelta};
+use crate::alp::rd::AlpRd;
 use crate::codec::{Codec, CodecError, CodecId, Kind, USER_CODEC_MIN};
 use crate::gorilla::GorillaFloats;
 use crate::raw::{RawBooleans, RawFloats, RawIntegers, RawText};
@@ -30,6 +31,7 @@ static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
         Arc::new(OfFloats(RawFloats)),
         Arc::new(OfFloats(Alp)),
         Arc::new(OfFloats(AlpDelta)),
+        Arc::new(OfFloats(AlpRd)),
         Arc::new(OfFloats(GorillaFloats)),
         // Booleans.
         Arc::new(RawBooleans),

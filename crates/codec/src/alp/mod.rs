@@ -45,6 +45,8 @@
 pub(crate) mod block;
 mod decimals;
 mod kernels;
+mod packed;
+pub(crate) mod rd;
 mod scattered;
 #[cfg(test)]
 mod tests;

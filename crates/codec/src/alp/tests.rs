@@ -2,12 +2,13 @@ use std::mem::MaybeUninit;
 
 use super::block::{Alp, AlpDelta};
 use super::kernels::{ROW_BYTES, pack, unpack};
+use super::rd::AlpRd;
 use super::window::Window;
 use crate::codec::{Codec, VECTOR_VALUES, Values};
 use crate::float_series::{check_damage, check_round_trip, each_series};
 use crate::typed::OfFloats;
 
-const CODECS: [&dyn Codec; 2] = [&OfFloats(Alp), &OfFloats(AlpDelta)];
+const CODECS: [&dyn Codec; 3] = [&OfFloats(Alp), &OfFloats(AlpDelta), &OfFloats(AlpRd)];
 
 #[test]
 fn every_series_comes_back_bit_for_bit() {

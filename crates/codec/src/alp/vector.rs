@@ -6,11 +6,12 @@
 use std::mem::MaybeUninit;
 
 use super::decimals::{EXCEPTION_BITS, EXPONENT_MAX, Exponents, Factors, INTEGER_LIMIT, Scaled};
-use super::kernels::{ROW_BYTES, Slots, decode_offsets, decode_steps, pack, unpack, unscale};
+use super::kernels::{Slots, decode_offsets, decode_steps, unscale};
+use super::packed::{pack_offsets, packed_bytes, unpack_each};
 use super::scattered::Scattered;
 use super::window::Window;
 use crate::DecodeError;
-use crate::bitpack::{pack_u64, packed_len, unpack_with};
+use crate::bitpack::unpack_with;
 use crate::codec::VECTOR_VALUES;
 use crate::cursor::{take_array, take_slice};
 
@@ -190,19 +191,6 @@ impl Body {
     }
 }
 
-/// Appends offsets: those of a whole vector in lanes.
-fn pack_offsets(offsets: &[u64], width: u32, out: &mut Vec<u8>) {
-    match <&[u64; VECTOR_VALUES]>::try_from(offsets) {
-        Ok(whole) => pack(whole, width, out),
-        Err(_) => pack_u64(offsets, width, out),
-    }
-}
-
-/// Bytes of `k` packed offsets.
-fn packed_bytes(k: usize, width: u32) -> usize {
-    if k == VECTOR_VALUES { ROW_BYTES * width as usize } else { packed_len(k, width) }
-}
-
 /// What stands before the offsets.
 #[derive(Clone, Copy)]
 struct Header {
@@ -315,13 +303,7 @@ fn unpack_plus<'a>(
     k: usize,
 ) -> &'a mut [u64] {
     let base = base as u64;
-    if k == VECTOR_VALUES {
-        unpack(packed, width, sums, |offset| offset.wrapping_add(base));
-    } else {
-        unpack_with(packed, width, &mut sums[..k], |offset| {
-            MaybeUninit::new(offset.wrapping_add(base))
-        });
-    }
-    // SAFETY: the first `k` were written, and `u64` has no invalid bits.
+    unpack_each(packed, width, &mut sums[..k], |offset| offset.wrapping_add(base));
+    // SAFETY: `unpack_each` writes all of the slots it is given.
     unsafe { sums[..k].assume_init_mut() }
 }
