@@ -11,6 +11,7 @@ use arrow::buffer::ScalarBuffer;
 use pulsora_model::{ColumnId, Sequence};
 
 use super::series::SeriesTable;
+use crate::read::TimeRange;
 
 /// Rows of one table in arrival order.
 pub(crate) struct Chunk {
@@ -33,6 +34,7 @@ pub(crate) struct Chunk {
     pub bytes: usize,
     pub(super) sorted: OnceLock<Arc<SortedRows>>,
     pub(super) id_span: OnceLock<Option<IdSpan>>,
+    pub(super) spans: OnceLock<Vec<TimeRange>>,
 }
 
 /// Smallest and largest row id of a chunk, and whether the ids rise from row to row.
@@ -85,10 +87,42 @@ impl Chunk {
         *self.id_span.get_or_init(|| IdSpan::of(self.ids.as_deref()?))
     }
 
+    /// Ranges that hold the times of all rows, ascending and disjoint, computed on first use: where a
+    /// few rows are late, they do not stretch over all the time between.
+    pub fn spans(&self) -> &[TimeRange] {
+        self.spans.get_or_init(|| spans(&self.time, self.min_time_ns, self.max_time_ns))
+    }
+
     /// The key order, computed on first use: one counting sort by series, then each run by time.
     pub fn sorted(&self, series: &SeriesTable) -> Arc<SortedRows> {
         self.sorted.get_or_init(|| Arc::new(sort(&self.series, &self.time, series))).clone()
     }
+}
+
+/// Slots of equal width into which times are sorted for their spans.
+const SPAN_SLOTS: u32 = 64;
+
+fn spans(times: &[i64], min_ns: i64, max_ns: i64) -> Vec<TimeRange> {
+    let width = max_ns.abs_diff(min_ns);
+    // The slot of the greatest distance is below SPAN_SLOTS.
+    let shift = (u64::BITS - width.leading_zeros()).saturating_sub(SPAN_SLOTS.ilog2());
+    let mut slots = [TimeRange { start_ns: i64::MAX, end_ns: i64::MIN }; SPAN_SLOTS as usize];
+    for time in times {
+        let slot = &mut slots[(time.abs_diff(min_ns) >> shift) as usize % SPAN_SLOTS as usize];
+        slot.start_ns = slot.start_ns.min(*time);
+        slot.end_ns = slot.end_ns.max(*time);
+    }
+    let mut spans: Vec<TimeRange> = Vec::new();
+    let mut previous_is_empty = true;
+    for slot in slots {
+        match spans.last_mut() {
+            _ if slot.is_empty() => {}
+            Some(last) if !previous_is_empty => last.end_ns = slot.end_ns,
+            _ => spans.push(slot),
+        }
+        previous_is_empty = slot.is_empty();
+    }
+    spans
 }
 
 fn sort(codes: &[u32], time: &[i64], series: &SeriesTable) -> SortedRows {

@@ -111,6 +111,7 @@ impl Memtable {
             bytes: 0,
             sorted: OnceLock::new(),
             id_span: OnceLock::new(),
+            spans: OnceLock::new(),
         }
         .measured())
     }
@@ -192,6 +193,7 @@ fn merge(older: &Chunk, newer: &Chunk) -> Result<Chunk> {
         bytes: 0,
         sorted: OnceLock::new(),
         id_span: OnceLock::new(),
+        spans: OnceLock::new(),
     }
     .measured())
 }

@@ -47,10 +47,11 @@ impl ChunkSource {
     }
 
     /// Smallest and largest series.
-    pub fn key_range(&self) -> (Series, Series) {
+    pub fn key_range(&self) -> (&Series, &Series) {
         let sorted = self.sorted();
         let series = |run: Option<&(u32, u32, u32)>| {
-            run.map_or_else(Series::default, |run| self.series.series(run.0).clone())
+            // A chunk has at least one row.
+            self.series.series(run.map_or(0, |run| run.0))
         };
         (series(sorted.runs.first()), series(sorted.runs.last()))
     }

@@ -1,7 +1,8 @@
 //! Reading: a snapshot, the scan that is asked of it, and the streams it answers with.
 //!
 //! `scan.rs` says what is asked, in ids and bounds · `snapshot.rs` is the moment that is read ·
-//! `plan.rs` turns a scan into streams over `table_scan.rs`, the sources of one table · `source.rs`
+//! `plan.rs` turns a scan into streams over `table_scan.rs`, the sources of one table, cut by
+//! `pieces.rs` where they overlap · `source.rs`
 //! gives the rows of one segment or chunk (`chunk_rows.rs`) in key order · `replaced.rs` finds rows
 //! whose id came again · `merge.rs` brings overlapping sources together · `time_order.rs` answers in
 //! time order · `field.rs` tests values · `fold/` computes aggregates · `statistics.rs` without rows, `row.rs` with one · `flush_rows.rs` gives a flush all
@@ -12,6 +13,7 @@ mod field;
 mod flush_rows;
 mod fold;
 mod merge;
+mod pieces;
 mod plan;
 mod replaced;
 mod row;

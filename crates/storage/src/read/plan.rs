@@ -1,4 +1,4 @@
-//! A scan → streams: how components are split and chained so that work runs in parallel, and which
+//! A scan → streams: how pieces are split and chained so that work runs in parallel, and which
 //! order may be claimed.
 //!
 //! Invariant: together the streams give every matching row once.
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow::datatypes::Schema;
 use pulsora_model::{Code, Column, ColumnId, Error, Result, TableSchema};
 
+use super::pieces::Piece;
 use super::scan::{Order, Scan, ScanCounters, ScanPlan, ScanStream};
 use super::snapshot::Snapshot;
 use super::source::{BATCH_ROWS, Rows};
@@ -88,9 +89,9 @@ fn time_key(schema: &TableSchema) -> Vec<ColumnId> {
     [schema.time().id].into_iter().chain(schema.tags().map(|tag| tag.id)).chain(ids).collect()
 }
 
-/// A piece of the work of a scan.
+/// A part of the work of a scan.
 struct Part {
-    component: Vec<usize>,
+    piece: Piece,
     /// Row groups of its one segment.
     groups: Option<Range<usize>>,
     rows: u64,
@@ -101,13 +102,12 @@ fn in_any_order(
     columns: &[Column],
     limit: Option<usize>,
 ) -> (Vec<ScanStream>, Vec<ColumnId>) {
-    let components = table.components(table.ask.time);
+    let pieces = table.pieces(table.ask.time);
     let time = [table.ask.schema.time().id];
-    let follow =
-        components.windows(2).all(|pair| table.latest(&pair[0]) <= table.earliest(&pair[1]));
+    let follow = pieces.windows(2).all(|pair| pair[0].time.end_ns <= pair[1].time.start_ns);
     let one_series = table.keys() == time;
     let keys: Vec<ColumnId> = table.ask.schema.tags().map(|tag| tag.id).chain(time).collect();
-    let parts = parts(table, components);
+    let parts = parts(table, pieces);
     let wanted = match limit {
         Some(limit) if limit <= LIMIT_OF_ONE_STREAM => 1,
         _ => {
@@ -134,28 +134,28 @@ fn in_any_order(
     (streams, order)
 }
 
-/// The components, big single segments cut by row groups.
-fn parts(table: &TableScan, components: Vec<Vec<usize>>) -> Vec<Part> {
+/// The pieces, big ones of a single segment cut by row groups.
+fn parts(table: &TableScan, pieces: Vec<Piece>) -> Vec<Part> {
     let mut parts = Vec::new();
-    for component in components {
-        let rows: u64 = component.iter().map(|i| table.sources[*i].rows_max()).sum();
-        let segment = match component[..] {
-            [source] => matches!(table.sources[source].rows, Rows::Segment { .. }),
-            _ => false,
-        };
-        let pieces = (rows / STREAM_ROWS_MIN).clamp(1, STREAMS_MAX as u64) as usize;
-        if !segment || pieces == 1 {
-            parts.push(Part { component, groups: None, rows });
+    for piece in pieces {
+        let rows = table.piece_rows(&piece);
+        let segment = piece.single().and_then(|source| match &table.sources[source].rows {
+            Rows::Segment { segment, .. } => Some(segment.meta.rows),
+            Rows::Chunk(_) => None,
+        });
+        let count = (rows / STREAM_ROWS_MIN).clamp(1, STREAMS_MAX as u64) as usize;
+        let Some(segment_rows) = segment.filter(|_| count > 1) else {
+            parts.push(Part { piece, groups: None, rows });
             continue;
-        }
-        let cut = |piece: usize| match piece < pieces {
-            true => (rows as usize).div_ceil(ROW_GROUP_ROWS) * piece / pieces,
+        };
+        let cut = |part: usize| match part < count {
+            true => (segment_rows as usize).div_ceil(ROW_GROUP_ROWS) * part / count,
             false => usize::MAX,
         };
-        parts.extend((0..pieces).map(|piece| Part {
-            component: component.clone(),
-            groups: Some(cut(piece)..cut(piece + 1)),
-            rows: rows / pieces as u64,
+        parts.extend((0..count).map(|part| Part {
+            piece: piece.clone(),
+            groups: Some(cut(part)..cut(part + 1)),
+            rows: rows / count as u64,
         }));
     }
     parts
@@ -193,10 +193,8 @@ fn balanced(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
 
 /// The parts one after the other.
 fn chain(table: TableScan, parts: Vec<Part>, columns: Vec<Column>) -> ScanStream {
-    let time = table.ask.time;
-    let streams = parts
-        .into_iter()
-        .map(move |part| table.stream(&part.component, &columns, time, part.groups));
+    let streams =
+        parts.into_iter().map(move |part| table.stream(&part.piece, &columns, part.groups));
     until_error(Box::new(streams.flatten()))
 }
 

@@ -51,8 +51,8 @@ impl Snapshot {
         let time = time.ok_or_else(|| Error::internal("a row has no time"))?.value(0);
         let range = TimeRange { start_ns: time, end_ns: time };
         let scan = TableScan::new(self, schema.id, range, &tags, &[])?;
-        for component in scan.components(range) {
-            for batch in scan.stream(&component, &schema.columns, range, None) {
+        for piece in scan.pieces(range) {
+            for batch in scan.stream(&piece, &schema.columns, None) {
                 let batch = batch?;
                 let found =
                     (0..batch.num_rows()).find(|row| row_id(&batch, schema, *row) == Some(id));

@@ -4,6 +4,7 @@
 //! rows that are gone; in upsert tables each key comes once. It never gives a row outside the
 //! asked time range and tags.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use pulsora_model::{Column, ColumnId, Result, Sequence, TableSchema};
@@ -13,7 +14,7 @@ use super::chunk_rows::{ChunkRows, ChunkSource};
 use super::field::FieldPredicate;
 use super::scan::{ScanCounters, ScanStream, TagPredicate, TimeRange};
 use crate::memtable::Series;
-use crate::segment::{ReadSpec, RowChoice, Segment};
+use crate::segment::{ReadSpec, RowChoice, Segment, SegmentMeta};
 
 /// Rows of a batch: 64 KiB per eight-byte column, and a whole fraction of a row group.
 pub(crate) const BATCH_ROWS: usize = 8_192;
@@ -95,27 +96,52 @@ impl Source {
     }
 
     /// Smallest and largest series.
-    pub fn key_range(&self) -> (Series, Series) {
+    fn key_range(&self) -> (Key<'_>, Key<'_>) {
         match &self.rows {
             Rows::Segment { segment, .. } => {
-                (series(&segment.meta.min_key), series(&segment.meta.max_key))
+                (Key::Stored(&segment.meta.min_key), Key::Stored(&segment.meta.max_key))
             }
-            Rows::Chunk(source) => source.key_range(),
+            Rows::Chunk(source) => {
+                let (min, max) = source.key_range();
+                (Key::Series(min), Key::Series(max))
+            }
         }
     }
 
-    /// Whether no row can match, by time and key range alone.
-    pub fn is_pruned(&self, ask: &Ask) -> bool {
-        if !self.time.overlaps(&ask.time) {
-            return true;
+    /// Whether the two may hold rows of one series.
+    pub fn shares_keys(&self, other: &Source) -> bool {
+        let ((min, max), (other_min, other_max)) = (self.key_range(), other.key_range());
+        min.order(&other_max).is_le() && other_min.order(&max).is_le()
+    }
+
+    /// Ranges that hold the times of all rows, ascending and disjoint.
+    pub fn spans(&self) -> &[TimeRange] {
+        match &self.rows {
+            Rows::Segment { .. } => std::slice::from_ref(&self.time),
+            Rows::Chunk(source) => source.chunk.spans(),
         }
-        // A chunk finds its series when it is read; that costs no I/O.
-        let Rows::Segment { segment, .. } = &self.rows else { return false };
-        if ask.tags.is_empty() {
-            return false;
+    }
+
+    /// The least range that holds the times of all rows inside `time`, as far as is known; `None` if
+    /// there are none.
+    pub fn occupied(&self, time: TimeRange) -> Option<TimeRange> {
+        let spans = self.spans().iter().map(|span| span.intersect(&time));
+        spans
+            .filter(|span| !span.is_empty())
+            .reduce(|first, last| TimeRange { start_ns: first.start_ns, end_ns: last.end_ns })
+    }
+
+    /// Rows inside `time`, if they were spread evenly; 0 only if there are none.
+    pub fn rows_about(&self, time: TimeRange) -> u64 {
+        let inside = self.time.intersect(&time);
+        if inside == self.time {
+            return self.rows_max();
         }
-        let (min, max) = (series(&segment.meta.min_key), series(&segment.meta.max_key));
-        excludes(&ask.schema, &min, &max, &ask.tags)
+        if inside.is_empty() {
+            return 0;
+        }
+        let width = |range: TimeRange| range.end_ns as f64 - range.start_ns as f64 + 1.0;
+        (self.rows_max() as f64 * width(inside) / width(self.time)).ceil() as u64
     }
 
     /// Times at which a scan in time order may be cut: the ends of a segment's window.
@@ -205,15 +231,61 @@ pub(crate) fn replaced_rows(segment: &Segment, ids: &[u64]) -> Result<RoaringBit
     Ok(rows)
 }
 
-fn series(key: &[(ColumnId, String)]) -> Series {
-    Series { tags: key.iter().map(|(id, value)| (*id, value.as_str().into())).collect() }
+/// Tag values in column order, absent ones left out.
+enum Key<'a> {
+    Stored(&'a [(ColumnId, String)]),
+    Series(&'a Series),
+}
+
+impl Key<'_> {
+    fn at(&self, position: usize) -> Option<(ColumnId, &str)> {
+        match self {
+            Key::Stored(tags) => tags.get(position).map(|(id, value)| (*id, value.as_str())),
+            Key::Series(series) => series.tags.get(position).map(|(id, value)| (*id, &**value)),
+        }
+    }
+
+    /// Key order: tag by tag in column order, absent first, values by bytes.
+    fn order(&self, other: &Key<'_>) -> Ordering {
+        for position in 0.. {
+            let unequal = match (self.at(position), other.at(position)) {
+                (None, None) => return Ordering::Equal,
+                (None, Some(_)) => Ordering::Less,
+                (Some(_), None) => Ordering::Greater,
+                // The one that has the earlier tag is the greater: the other lacks it.
+                (Some((a, a_value)), Some((b, b_value))) => {
+                    b.cmp(&a).then_with(|| a_value.as_bytes().cmp(b_value.as_bytes()))
+                }
+            };
+            if unequal.is_ne() {
+                return unequal;
+            }
+        }
+        Ordering::Equal
+    }
+}
+
+/// Whether no row of a segment can match, by time and key range alone.
+pub(super) fn segment_is_pruned(meta: &SegmentMeta, ask: &Ask) -> bool {
+    let time = TimeRange { start_ns: meta.min_time_ns, end_ns: meta.max_time_ns };
+    !time.overlaps(&ask.time)
+        || (!ask.tags.is_empty() && excludes(&ask.schema, &meta.min_key, &meta.max_key, &ask.tags))
 }
 
 /// Whether no key from `min` to `max` can match. A tag is bounded by both as long as all tags before
 /// it are equal in them.
-fn excludes(schema: &TableSchema, min: &Series, max: &Series, tags: &[TagPredicate]) -> bool {
+fn excludes(
+    schema: &TableSchema,
+    min: &[(ColumnId, String)],
+    max: &[(ColumnId, String)],
+    tags: &[TagPredicate],
+) -> bool {
+    let value =
+        |key: &'_ [(ColumnId, String)], tag: ColumnId| key.iter().position(|(id, _)| *id == tag);
     for tag in schema.tags() {
-        let bounds = min.tag(tag.id)..=max.tag(tag.id);
+        let low = value(min, tag.id).map(|at| min[at].1.as_str());
+        let high = value(max, tag.id).map(|at| max[at].1.as_str());
+        let bounds = low..=high;
         let excluded =
             tags.iter().filter(|predicate| predicate.column == tag.id).any(|predicate| {
                 !predicate.values.iter().any(|value| bounds.contains(&value.as_deref()))
@@ -221,7 +293,7 @@ fn excludes(schema: &TableSchema, min: &Series, max: &Series, tags: &[TagPredica
         if excluded {
             return true;
         }
-        if bounds.start() != bounds.end() {
+        if low != high {
             break;
         }
     }

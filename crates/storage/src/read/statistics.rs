@@ -8,7 +8,7 @@ use pulsora_model::{Mode, Result, TableId};
 
 use super::scan::{Scan, ScanStatistics, TimeRange};
 use super::snapshot::Snapshot;
-use super::source::{Rows, Source};
+use super::source::{Ask, Rows, Source};
 use super::table_scan::TableScan;
 
 /// What is known of the matching rows of one source.
@@ -34,9 +34,9 @@ impl Snapshot {
             return Ok(ScanStatistics::default());
         }
         let table = TableScan::new(self, scan.table, scan.time, &scan.tags, &scan.fields)?;
-        let known = table.sources.iter().map(|source| known(source, &table));
+        let known = table.sources.iter().map(|source| known(source, &table.ask));
         let known = known.collect::<Result<Vec<_>>>()?;
-        let merges = table.components(scan.time).iter().any(|component| component.len() > 1);
+        let merges = table.pieces(scan.time).iter().any(|piece| piece.single().is_none());
         let rows = known.iter().try_fold(0, |rows, source| Some(rows + source.rows?));
         let rows = rows.filter(|_| !merges);
         let least = |a: (i64, bool), b: (i64, bool)| if (a.0, !a.1) <= (b.0, !b.1) { a } else { b };
@@ -62,16 +62,16 @@ impl Snapshot {
     pub fn count(&self, table: TableId, time: TimeRange) -> Result<u64> {
         let table = TableScan::new(self, table, time, &[], &[])?;
         let mut rows = 0;
-        for component in table.components(time) {
-            let measured = match component[..] {
-                [source] => known(&table.sources[source], &table)?.rows,
-                _ => None,
+        for piece in table.pieces(time) {
+            let measured = match piece.single() {
+                Some(source) => known(&table.sources[source], &table.ask.within(piece.time))?.rows,
+                None => None,
             };
             if let Some(measured) = measured {
                 rows += measured;
                 continue;
             }
-            for batch in table.stream(&component, &[], time, None) {
+            for batch in table.stream(&piece, &[], None) {
                 rows += batch?.num_rows() as u64;
             }
         }
@@ -79,8 +79,8 @@ impl Snapshot {
     }
 }
 
-fn known(source: &Source, table: &TableScan) -> Result<Known> {
-    let (ask, mode) = (&table.ask, table.ask.schema.mode);
+fn known(source: &Source, ask: &Ask) -> Result<Known> {
+    let mode = ask.schema.mode;
     match &source.rows {
         Rows::Chunk(chunk) => {
             let (rows, times) = chunk.measure(ask, mode);

@@ -1,24 +1,20 @@
 //! The sources of one table under the predicates of one scan, and how they are opened together.
 //!
-//! A *component* is a set of sources that have to be merged. Append tables never merge for a scan in
-//! no order, so each source is one; in upsert tables sources belong together that may share a key:
-//! they overlap in time and in the range of series.
-//!
-//! Invariants: components are disjoint in keys (upsert); sources are in sequence order, also within
-//! a component.
+//! Invariant: sources are in sequence order.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use pulsora_model::{Column, ColumnId, Mode, Result, TableId};
+use pulsora_model::{Column, ColumnId, Result, TableId};
 
 use super::chunk_rows::ChunkSource;
 use super::field::{FieldPredicate, filter};
 use super::merge::{Merge, merge};
+use super::pieces::Piece;
 use super::replaced::{bounds, replaced};
 use super::scan::{ScanCounters, ScanStream, TagPredicate, TimeRange};
 use super::snapshot::Snapshot;
-use super::source::{Ask, BATCH_ROWS, Source};
+use super::source::{Ask, BATCH_ROWS, Source, segment_is_pruned};
 
 /// The sources of a table that a scan reads.
 #[derive(Clone)]
@@ -52,116 +48,75 @@ impl TableScan {
             batch_rows: BATCH_ROWS,
             counters,
         };
-        let all = all_sources(snapshot, table);
         let segments = snapshot.published.version.table(table).len();
-        let mut sources: Vec<Source> =
-            all.into_iter().filter(|source| !source.is_pruned(&ask)).collect();
+        let mut sources = matching_sources(snapshot, table, &ask);
         sources.sort_by_key(|source| source.first);
         let kept = sources.iter().filter(|source| source.is_segment()).count();
         ScanCounters::add(&ask.counters.segments_pruned, segments - kept);
         Ok(TableScan { ask, sources })
     }
 
-    /// The columns by which rows of one component are ordered: tags without those that the predicates
+    /// The columns by which rows of one piece are ordered: tags without those that the predicates
     /// fix to one value, then time.
     pub fn keys(&self) -> Vec<ColumnId> {
         let tags = self.ask.schema.tags().map(|tag| tag.id).filter(|tag| !self.ask.fixes(*tag));
         tags.chain([self.ask.schema.time().id]).collect()
     }
 
-    /// The components of the sources inside `time`, by their earliest time.
-    pub fn components(&self, time: TimeRange) -> Vec<Vec<usize>> {
-        let inside = (0..self.sources.len()).filter(|i| self.sources[*i].time.overlaps(&time));
-        let mut by_time: Vec<usize> = inside.collect();
-        by_time.sort_by_key(|source| self.sources[*source].time.start_ns);
-        if self.ask.schema.mode == Mode::Append {
-            return by_time.into_iter().map(|source| vec![source]).collect();
-        }
-        self.overlapping(&by_time, time)
-    }
-
-    /// Groups sources, given by their earliest time, that may share a key inside `time`.
-    fn overlapping(&self, by_time: &[usize], time: TimeRange) -> Vec<Vec<usize>> {
-        let mut components: Vec<Vec<usize>> = Vec::new();
-        let mut key_ranges = std::collections::HashMap::new();
-        for source in by_time {
-            key_ranges.insert(*source, self.sources[*source].key_range());
-        }
-        for source in by_time {
-            let touches = |other: &usize| {
-                let (a, b) = (&self.sources[*source], &self.sources[*other]);
-                let ((a_min, a_max), (b_min, b_max)) = (&key_ranges[source], &key_ranges[other]);
-                a.time.intersect(&time).overlaps(&b.time) && a_min <= b_max && b_min <= a_max
-            };
-            let (joined, mut apart): (Vec<_>, Vec<_>) =
-                components.into_iter().partition(|component| component.iter().any(touches));
-            let mut component: Vec<usize> = joined.into_iter().flatten().collect();
-            component.push(*source);
-            component.sort_unstable();
-            apart.push(component);
-            components = apart;
-        }
-        components.sort_by_key(|component| self.earliest(component));
-        components
-    }
-
     /// Rows inside `time`, if the rows of each source were spread evenly; 0 only if there are none.
     pub fn rows_about(&self, time: TimeRange) -> u64 {
-        let width = |range: TimeRange| range.end_ns as f64 - range.start_ns as f64 + 1.0;
         let inside = self.sources.iter().filter(|source| source.time.overlaps(&time));
-        let rows = inside.map(|source| {
-            let share = width(source.time.intersect(&time)) / width(source.time);
-            (source.rows_max() as f64 * share).ceil() as u64
-        });
-        rows.sum()
+        inside.map(|source| source.rows_about(time)).sum()
     }
 
-    /// Earliest time of a component.
-    pub fn earliest(&self, component: &[usize]) -> i64 {
-        component.iter().map(|i| self.sources[*i].time.start_ns).min().unwrap_or(i64::MAX)
+    /// Rows of a piece, if the rows of each source were spread evenly.
+    pub fn piece_rows(&self, piece: &Piece) -> u64 {
+        piece.sources.iter().map(|source| self.sources[*source].rows_about(piece.time)).sum()
     }
 
-    /// Latest time of a component.
-    pub fn latest(&self, component: &[usize]) -> i64 {
-        component.iter().map(|i| self.sources[*i].time.end_ns).max().unwrap_or(i64::MIN)
-    }
-
-    /// The rows of a component with `columns`, in key order; of a single segment only these row
-    /// groups. Nothing is opened before the first batch is asked for.
+    /// The rows of a piece with `columns`, in key order; of a single segment only these row groups.
+    /// Nothing is opened before the first batch is asked for.
     pub fn stream(
         &self,
-        component: &[usize],
+        piece: &Piece,
         columns: &[Column],
-        time: TimeRange,
         groups: Option<Range<usize>>,
     ) -> ScanStream {
-        let ask = self.ask.within(time);
-        let sources: Vec<Source> = component.iter().map(|i| self.sources[*i].clone()).collect();
+        let ask = self.ask.within(piece.time);
+        let sources: Vec<Source> = piece.sources.iter().map(|i| self.sources[*i].clone()).collect();
         let (columns, keys) = (columns.to_vec(), self.keys());
         lazy(move || open(&sources, &ask, &columns, keys, groups))
     }
 }
 
-fn all_sources(snapshot: &Snapshot, table: TableId) -> Vec<Source> {
+/// The sources that time and keys do not rule out.
+fn matching_sources(snapshot: &Snapshot, table: TableId, ask: &Ask) -> Vec<Source> {
     let segments = snapshot.published.version.table(table);
     let views = snapshot.published.memtables.get(&table).map_or(&[][..], Vec::as_slice);
     let id_ranges = segments.iter().filter_map(|segment| segment.meta.ids.as_ref());
     let id_bounds = bounds(id_ranges.map(|ids| (ids.min_id, ids.max_id)));
     let replaced = replaced(views.iter().map(|view| &**view), id_bounds);
-    let from_segments = segments.iter().map(|segment| {
+    let mut sources = Vec::new();
+    for segment in segments.iter().filter(|segment| !segment_is_pruned(&segment.meta, ask)) {
         let has_ids = segment.meta.ids.is_some();
-        Source::segment(segment, replaced.ids.clone().filter(|_| has_ids))
-    });
-    let chunks = views.iter().flat_map(|view| {
-        let series = Arc::new(view.series.clone());
-        view.chunks.iter().map(move |chunk| (Arc::clone(&series), Arc::clone(chunk)))
-    });
-    let from_chunks = chunks.zip(&replaced.chunks).map(|((series, chunk), gone)| ChunkSource {
-        chunk,
-        series,
-        gone: gone.clone(),
-    });
-    from_segments.chain(from_chunks.map(Source::chunk)).collect()
+        sources.push(Source::segment(segment, replaced.ids.clone().filter(|_| has_ids)));
+    }
+    let mut gone = replaced.chunks.into_iter();
+    for view in views {
+        let mut series = None;
+        for chunk in &view.chunks {
+            let gone = gone.next().flatten();
+            let time = TimeRange { start_ns: chunk.min_time_ns, end_ns: chunk.max_time_ns };
+            // A chunk finds its series when it is read; that costs no I/O.
+            if !time.overlaps(&ask.time) {
+                continue;
+            }
+            let series = series.get_or_insert_with(|| Arc::new(view.series.clone()));
+            let (chunk, series) = (Arc::clone(chunk), Arc::clone(series));
+            sources.push(Source::chunk(ChunkSource { chunk, series, gone }));
+        }
+    }
+    sources
 }
 
 /// The rows of sources that have to be merged, with the field predicates applied.

@@ -130,10 +130,10 @@ impl TimeOrdered {
         let slice = self.narrow(slice)?;
         let mut batches = Vec::new();
         // Sources in sequence order, so that equal keys stay in arrival order.
-        let mut components = self.table.components(slice);
-        components.sort();
-        for component in components {
-            for batch in self.table.stream(&component, &self.read, slice, None) {
+        let mut pieces = self.table.pieces(slice);
+        pieces.sort_by(|a, b| a.sources.cmp(&b.sources));
+        for piece in pieces {
+            for batch in self.table.stream(&piece, &self.read, None) {
                 batches.push(batch?);
             }
         }
@@ -193,17 +193,17 @@ impl TimeOrdered {
         if self.table.rows_about(slice) <= enough {
             return Ok(slice);
         }
-        let mut components = self.table.components(slice);
-        match self.descending {
-            true => components.sort_by_key(|c| Reverse(self.table.latest(c))),
-            false => components.sort_by_key(|c| self.table.earliest(c)),
+        let mut pieces = self.table.pieces(slice);
+        if self.descending {
+            pieces.sort_by_key(|piece| Reverse(piece.time.end_ns));
         }
         let time = [self.table.ask.schema.time().clone()];
         // The wanted times found so far, the one that leaves next on top.
         let mut found: BinaryHeap<i64> = BinaryHeap::new();
         let mut narrow = slice;
-        for component in components {
-            for batch in self.table.stream(&component, &time, narrow, None) {
+        for piece in pieces {
+            let Some(piece) = piece.within(narrow) else { continue };
+            for batch in self.table.stream(&piece, &time, None) {
                 for time in times(&batch?, 0)? {
                     // `!time` reverses the order without an overflow.
                     let rank = if self.descending { !*time } else { *time };

@@ -138,7 +138,8 @@ impl Cells {
         };
         if *slot == NO_PAGE {
             *slot = self.list.len() as u32;
-            self.list.push((group, self.pages.base.wrapping_add(page.wrapping_mul(self.pages.buckets))));
+            self.list
+                .push((group, self.pages.base.wrapping_add(page.wrapping_mul(self.pages.buckets))));
         }
         self.recent = (group, page, *slot);
         *slot

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use pulsora_model::{ColumnId, Mode};
 
 use super::world::{Random, Row, TIME, Value, WINDOW_NS, World};
+use crate::read::pieces::Piece;
+use crate::read::table_scan::TableScan;
 use crate::read::{Order, Scan, ScanCounters, TagPredicate, TimeRange};
 use crate::segment::Layout;
 
@@ -187,4 +189,58 @@ fn a_big_segment_is_read_by_several_streams() {
         }
         assert_eq!(next, if order == Order::TimeAscending { rows } else { -1 });
     }
+}
+
+#[test]
+fn only_the_times_at_which_sources_overlap_are_merged() {
+    let mut world = World::new(Mode::Upsert, false, 1);
+    let rows = |times: std::ops::Range<i64>| -> Vec<Row> {
+        let hosts = ["a", "b"];
+        let row = |time: i64, host: &str| Row {
+            sequence: 0,
+            tags: vec![Some(host.to_owned())],
+            time,
+            id: None,
+            fields: [(ColumnId(20), Value::Int(time))].into(),
+        };
+        times.flat_map(|time| hosts.map(|host| row(time, host))).collect()
+    };
+    let pieces = |world: &World| -> Vec<(usize, i64, i64)> {
+        let table =
+            TableScan::new(&world.snapshot(), world.schema.id, TimeRange::ALL, &[], &[]).unwrap();
+        let pieces = table.pieces(TimeRange::ALL);
+        let bounds = |piece: &Piece| (piece.sources.len(), piece.time.start_ns, piece.time.end_ns);
+        pieces.iter().map(bounds).collect()
+    };
+    // Flushes that overlap by a few moments.
+    for times in [0..300, 295..600, 600..800] {
+        world.write(rows(times));
+        world.seal();
+        world.flush();
+    }
+    assert_eq!(pieces(&world), [(1, 0, 294), (2, 295, 299), (1, 300, 599), (1, 600, 799)]);
+    // One late row beside new ones, in a memtable.
+    world.write([rows(800..900), rows(120..121)].concat());
+    let wanted = [
+        (1, 0, 119),
+        (2, 120, 120),
+        (1, 121, 294),
+        (2, 295, 299),
+        (1, 300, 599),
+        (1, 600, 799),
+        (1, 800, 899),
+    ];
+    assert_eq!(pieces(&world), wanted);
+    let plan = world.snapshot().scan(&Scan::all(world.schema.id)).unwrap();
+    let count: usize =
+        plan.streams.into_iter().flatten().map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(count, 1_800);
+    // Many overlaps are taken together.
+    for time in (0..800).step_by(40) {
+        world.write([rows(time..time + 1), rows(2_000 + time..2_001 + time)].concat());
+        world.seal();
+        world.flush();
+    }
+    assert!(pieces(&world).len() < 60, "{:?}", pieces(&world));
+    assert_eq!(world.snapshot().count(world.schema.id, TimeRange::ALL).unwrap(), 1_840);
 }
