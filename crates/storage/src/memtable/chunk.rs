@@ -71,6 +71,8 @@ pub(crate) struct SortedRows {
     pub order: Vec<u32>,
     /// One run per series in key order: (series number, start, end) into `order`.
     pub runs: Vec<(u32, u32, u32)>,
+    /// Whether no two rows have the same key.
+    pub unique: bool,
 }
 
 impl Chunk {
@@ -132,7 +134,8 @@ fn sort(codes: &[u32], time: &[i64], series: &SeriesTable) -> SortedRows {
     }
     let mut present: Vec<u32> =
         (0..series.len() as u32).filter(|code| counts[*code as usize] > 0).collect();
-    present.sort_by(|a, b| series.series(*a).cmp(series.series(*b)));
+    let ranks = series.ranks();
+    present.sort_unstable_by_key(|code| ranks[*code as usize]);
     let mut runs = Vec::with_capacity(present.len());
     let mut next = 0;
     for code in present {
@@ -146,11 +149,17 @@ fn sort(codes: &[u32], time: &[i64], series: &SeriesTable) -> SortedRows {
         order[*slot as usize] = row as u32;
         *slot += 1;
     }
+    let mut unique = true;
     for (_, start, end) in &runs {
         let run = &mut order[*start as usize..*end as usize];
-        if !run.is_sorted_by_key(|row| time[*row as usize]) {
-            run.sort_by_key(|row| time[*row as usize]);
+        let at = |row: &u32| time[*row as usize];
+        if run.is_sorted_by(|a, b| at(a) < at(b)) {
+            continue;
         }
+        if !run.is_sorted_by_key(at) {
+            run.sort_by_key(at);
+        }
+        unique &= run.is_sorted_by(|a, b| at(a) < at(b));
     }
-    SortedRows { order, runs }
+    SortedRows { order, runs, unique }
 }

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashTable;
 use pulsora_model::ColumnId;
@@ -60,6 +60,8 @@ impl PartialOrd for Series {
 pub(crate) struct SeriesTable {
     blocks: Vec<Arc<Vec<Series>>>,
     len: usize,
+    /// Shared by all tables with the same series.
+    ranks: Arc<OnceLock<Vec<u32>>>,
 }
 
 impl SeriesTable {
@@ -76,7 +78,21 @@ impl SeriesTable {
         &self.blocks[number as usize / BLOCK][number as usize % BLOCK]
     }
 
+    /// By number, the place of each series in key order; sorted on first use.
+    pub fn ranks(&self) -> &[u32] {
+        self.ranks.get_or_init(|| {
+            let mut sorted: Vec<u32> = (0..self.len as u32).collect();
+            sorted.sort_unstable_by(|a, b| self.series(*a).cmp(self.series(*b)));
+            let mut ranks = vec![0; self.len];
+            for (rank, number) in (0..).zip(sorted) {
+                ranks[number as usize] = rank;
+            }
+            ranks
+        })
+    }
+
     fn push(&mut self, series: Series) {
+        self.ranks = Arc::default();
         match self.blocks.last_mut() {
             Some(block) if block.len() < BLOCK => Arc::make_mut(block).push(series),
             _ => self.blocks.push(Arc::new(vec![series])),

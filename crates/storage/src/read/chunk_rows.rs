@@ -18,7 +18,7 @@ use arrow::array::{
 use arrow::compute::{cast, take};
 use arrow::datatypes::{Schema, SchemaRef, UInt32Type};
 use pulsora_model::types::UTC;
-use pulsora_model::{Column, ColumnId, ColumnKind, ColumnType, Error, Mode, Result};
+use pulsora_model::{Column, ColumnId, ColumnKind, ColumnType, Error, Mode, Result, TableSchema};
 use roaring::RoaringBitmap;
 
 use super::scan::{ScanCounters, TimeRange};
@@ -36,13 +36,14 @@ pub(crate) struct ChunkSource {
 }
 
 /// Matching rows of one series: a range of the key order.
-struct Run {
-    series: u32,
-    rows: Range<usize>,
+pub(super) struct Run {
+    pub series: u32,
+    pub rows: Range<usize>,
 }
 
 impl ChunkSource {
-    fn sorted(&self) -> Arc<SortedRows> {
+    /// The key order of the chunk.
+    pub fn sorted(&self) -> Arc<SortedRows> {
         self.chunk.sorted(&self.series)
     }
 
@@ -77,26 +78,29 @@ impl ChunkSource {
         (rows, (rows > 0).then_some(TimeRange { start_ns, end_ns }))
     }
 
-    /// One row by its number, gone or not.
-    pub fn row(&self, row: u32, columns: &[Column]) -> Result<RecordBatch> {
+    /// Rows by their numbers, gone or not, each as it was sent.
+    pub fn rows(&self, rows: &[u32], columns: &[Column]) -> Result<RecordBatch> {
         let picked = Picked {
-            rows: vec![row],
-            pieces: vec![(self.chunk.series[row as usize], 1)],
+            rows: rows.to_vec(),
+            pieces: rows.iter().map(|row| (self.chunk.series[*row as usize], 1)).collect(),
             folded: Vec::new(),
         };
         let fields: Vec<_> = columns.iter().map(Column::arrow_field).collect();
         self.batch(columns, &Arc::new(Schema::new(fields)), &picked)
     }
 
-    fn is_gone(&self, row: u32) -> bool {
+    /// Whether a newer row replaces a row.
+    pub fn is_gone(&self, row: u32) -> bool {
         self.gone.as_ref().is_some_and(|gone| gone.contains(row))
     }
 
     /// What matches of each series, in key order.
-    fn runs(&self, sorted: &SortedRows, ask: &Ask) -> Vec<Run> {
+    pub fn runs(&self, sorted: &SortedRows, ask: &Ask) -> Vec<Run> {
         let chunk = &self.chunk;
         let inside = ask.time.contains(chunk.min_time_ns) && ask.time.contains(chunk.max_time_ns);
-        let runs = sorted.runs.iter().filter(|run| self.accepts(run.0, ask));
+        let parts = self.candidates(sorted, ask);
+        let runs = parts.iter().flat_map(|part| &sorted.runs[part.clone()]);
+        let runs = runs.filter(|run| self.accepts(run.0, ask));
         let runs = runs.map(|(series, start, end)| {
             let mut rows = *start as usize..*end as usize;
             if !inside {
@@ -111,7 +115,27 @@ impl ChunkSource {
         runs.filter(|run| !run.rows.is_empty()).collect()
     }
 
-    fn accepts(&self, series: u32, ask: &Ask) -> bool {
+    /// The runs, as ascending ranges, that a predicate on the first tag leaves: runs are sorted by it.
+    fn candidates(&self, sorted: &SortedRows, ask: &Ask) -> Vec<Range<usize>> {
+        let runs = &sorted.runs;
+        let first = ask.schema.tags().next().map(|tag| tag.id);
+        let predicate = ask.tags.iter().find(|predicate| Some(predicate.column) == first);
+        let Some(predicate) = predicate.filter(|p| p.values.len() < runs.len() / 16) else {
+            return vec![0..runs.len()];
+        };
+        let mut values: Vec<Option<&str>> = predicate.values.iter().map(Option::as_deref).collect();
+        values.sort_unstable();
+        values.dedup();
+        let tag = |run: &(u32, u32, u32)| self.series.series(run.0).tag(predicate.column);
+        let found = values.into_iter().map(|value| {
+            let start = runs.partition_point(|run| tag(run) < value);
+            start..start + runs[start..].partition_point(|run| tag(run) == value)
+        });
+        found.collect()
+    }
+
+    /// Whether a series matches.
+    pub fn accepts(&self, series: u32, ask: &Ask) -> bool {
         ask.tags.is_empty() || {
             let series = self.series.series(series);
             ask.tags.iter().all(|predicate| {
@@ -267,6 +291,33 @@ impl ChunkSource {
         }
         let values: ArrayRef = Arc::new(StringArray::from(values));
         Arc::new(DictionaryArray::<UInt32Type>::new(UInt32Array::from(keys), values))
+    }
+
+    /// All values of a field or the row id, in arrival order; `None` when all are null.
+    pub fn values(&self, column: &Column) -> Result<Option<ArrayRef>> {
+        let ty = column.arrow_type();
+        Ok(match (column.kind, self.chunk.column(column.id)) {
+            (ColumnKind::Id, _) => {
+                let ids = self.chunk.ids.clone();
+                ids.map(|ids| Arc::new(UInt64Array::new(ids, None)) as ArrayRef)
+            }
+            (_, None) => None,
+            (_, Some(values)) if *values.data_type() == ty => Some(Arc::clone(values)),
+            (_, Some(_)) if column.ty == ColumnType::Untyped => None,
+            (_, Some(values)) => Some(cast(values, &ty)?),
+        })
+    }
+
+    /// All values of any column but a tag, in arrival order.
+    pub fn all_values(&self, column: ColumnId, schema: &TableSchema) -> Result<ArrayRef> {
+        let column = schema.column_by_id(column);
+        let column = column.ok_or_else(|| Error::internal("a column of a predicate is gone"))?;
+        if column.kind == ColumnKind::Time {
+            let times = TimestampNanosecondArray::new(self.chunk.time.clone(), None);
+            return Ok(Arc::new(times.with_timezone(UTC)));
+        }
+        let values = self.values(column)?;
+        Ok(values.unwrap_or_else(|| new_null_array(&column.arrow_type(), self.chunk.rows)))
     }
 
     fn field(&self, column: &Column, picked: &Picked) -> Result<ArrayRef> {

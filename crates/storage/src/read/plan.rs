@@ -23,7 +23,7 @@ use crate::segment::ROW_GROUP_ROWS;
 const STREAMS_MAX: usize = 8;
 
 /// A stream is worth its own thread from this many rows on.
-const STREAM_ROWS_MIN: u64 = 2 * ROW_GROUP_ROWS as u64;
+pub(super) const STREAM_ROWS_MIN: u64 = 2 * ROW_GROUP_ROWS as u64;
 
 /// A scan for at most this many rows is one stream: the others would read what nobody asks for.
 const LIMIT_OF_ONE_STREAM: usize = ROW_GROUP_ROWS;
@@ -90,11 +90,12 @@ fn time_key(schema: &TableSchema) -> Vec<ColumnId> {
 }
 
 /// A part of the work of a scan.
-struct Part {
-    piece: Piece,
+pub(super) struct Part {
+    pub piece: Piece,
     /// Row groups of its one segment.
-    groups: Option<Range<usize>>,
-    rows: u64,
+    pub groups: Option<Range<usize>>,
+    /// About.
+    pub rows: u64,
 }
 
 fn in_any_order(
@@ -135,7 +136,7 @@ fn in_any_order(
 }
 
 /// The pieces, big ones of a single segment cut by row groups.
-fn parts(table: &TableScan, pieces: Vec<Piece>) -> Vec<Part> {
+pub(super) fn parts(table: &TableScan, pieces: Vec<Piece>) -> Vec<Part> {
     let mut parts = Vec::new();
     for piece in pieces {
         let rows = table.piece_rows(&piece);
@@ -180,7 +181,7 @@ fn contiguous(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
 }
 
 /// `count` groups of about the same size, whatever the order.
-fn balanced(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
+pub(super) fn balanced(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
     let mut groups: Vec<(u64, Vec<Part>)> = (0..count).map(|_| (0, Vec::new())).collect();
     for part in parts {
         if let Some(smallest) = groups.iter_mut().min_by_key(|(rows, _)| *rows) {

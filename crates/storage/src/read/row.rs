@@ -76,7 +76,7 @@ fn find(source: &Source, ask: &Ask, id: u64) -> Result<Option<RecordBatch>> {
             if source.gone.as_ref().is_some_and(|gone| gone.contains(row as u32)) {
                 return Ok(None);
             }
-            source.row(row as u32, &ask.schema.columns).map(Some)
+            source.rows(&[row as u32], &ask.schema.columns).map(Some)
         }
         Rows::Segment { segment, .. } => {
             let Some(index) = segment.file.id_index()? else { return Ok(None) };

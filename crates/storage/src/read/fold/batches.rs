@@ -1,8 +1,13 @@
 //! Feeds the batches of a scan into a part: right for every order of rows, fast for long runs.
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, RecordBatch, RecordBatchOptions, UInt32Array,
+};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{
-    DataType, Float64Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type,
+    DataType, Float64Type, Int64Type, Schema, TimestampNanosecondType, UInt32Type, UInt64Type,
 };
 use pulsora_model::{Column, ColumnId, Error, Result};
 
@@ -21,7 +26,7 @@ impl FoldPart {
                 .ok_or_else(|| Error::internal(format!("fold: column {id} is not read")))?;
             Ok(batch.column(position))
         };
-        let shape = std::sync::Arc::clone(&self.shape);
+        let shape = Arc::clone(&self.shape);
         let folded = shape.folded.iter().map(|folded| slices(array(folded.column.id)?));
         let folded = folded.collect::<Result<Vec<_>>>()?;
         let times = match shape.needs_times() {
@@ -37,11 +42,17 @@ impl FoldPart {
             self.feed_group(group, &folded, start..end, times);
             start = end;
         }
+        let picked = |rows: &[u32]| {
+            let arrays = shape.picked.iter().map(|column| array(column.id).cloned());
+            let arrays = arrays.collect::<Result<Vec<_>>>()?;
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            let picked =
+                Schema::new(shape.picked.iter().map(Column::arrow_field).collect::<Vec<_>>());
+            let all = RecordBatch::try_new_with_options(Arc::new(picked), arrays, &options)?;
+            Ok(take_record_batch(&all, &UInt32Array::from(rows.to_vec()))?)
+        };
         for picks in self.first.iter_mut().chain(&mut self.last) {
-            picks.end_batch(|| {
-                let arrays = shape.picked.iter().map(|column| array(column.id).cloned());
-                arrays.collect()
-            })?;
+            picks.end_batch(picked)?;
         }
         self.settle()
     }

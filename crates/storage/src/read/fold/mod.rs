@@ -1,7 +1,7 @@
 //! Aggregates by tags and buckets of time, folded over a scan without making rows.
 //!
 //! `ask.rs` says what is asked · `shape.rs` resolves it against a schema · `plan.rs` cuts the work
-//! into tasks · `batches.rs` feeds the batches of a scan, run by run · `part.rs` is what one task has
+//! into tasks · `batches.rs` feeds the batches of a scan, run by run, `chunk.rs` a memtable chunk · `part.rs` is what one task has
 //! folded: `cells.rs` numbers groups and buckets, `states.rs` holds the aggregates of a column by
 //! cell (`summary.rs` folds one slice of values), `picks.rs` first and last rows · `finish.rs` brings
 //! parts together and makes the result.
@@ -9,6 +9,7 @@
 mod ask;
 mod batches;
 mod cells;
+mod chunk;
 mod finish;
 mod part;
 mod picks;

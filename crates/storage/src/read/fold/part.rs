@@ -13,7 +13,7 @@ use pulsora_model::{Code, Column, Error, Result};
 use super::cells::{Cells, Groups, Pages};
 use super::picks::Picks;
 use super::shape::Shape;
-use super::states::States;
+use super::states::{Rows, States};
 use super::summary::Slices;
 
 /// Most bytes that all parts of one fold hold: as many as four million cells with a few aggregates
@@ -94,6 +94,22 @@ impl FoldPart {
         }
         if let Some(last) = &mut self.last {
             last.offer(cell, times[rows.end - 1], rows.end - 1);
+        }
+    }
+
+    /// Adds rows in any order, each to its cell. `times` is given whenever the shape needs times.
+    pub(super) fn scatter(&mut self, columns: &[Slices<'_>], rows: &Rows<'_>) {
+        for cell in rows.cells {
+            self.rows[*cell as usize] += 1;
+        }
+        for (states, slices) in self.states.iter_mut().zip(columns) {
+            states.scatter(slices, rows);
+        }
+        let Some(times) = rows.times else { return };
+        for picks in self.first.iter_mut().chain(&mut self.last) {
+            for (row, cell) in rows.rows.iter().zip(rows.cells) {
+                picks.offer(*cell as usize, times[*row as usize], *row as usize);
+            }
         }
     }
 

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{interleave, take_record_batch};
+use arrow::array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::interleave;
 use arrow::datatypes::{DataType, SchemaRef};
 use pulsora_model::{Error, Result};
 
@@ -78,33 +78,23 @@ impl Picks {
         *lead = Lead { time, batch: OPEN, row: row as u32 };
     }
 
-    /// Ends a batch: keeps its rows that lead. `columns` are those of the schema, in order.
+    /// Ends a batch: keeps its rows that lead. `take` gives rows of it by number, with the columns of
+    /// the schema.
     ///
     /// # Errors
-    /// `internal` from Arrow.
-    pub fn end_batch(&mut self, columns: impl FnOnce() -> Result<Vec<ArrayRef>>) -> Result<()> {
+    /// Those of `take`; `internal` from Arrow.
+    pub fn end_batch(&mut self, take: impl FnOnce(&[u32]) -> Result<RecordBatch>) -> Result<()> {
         if self.open.is_empty() {
             return Ok(());
         }
-        let columns = columns()?;
-        let rows = columns.first().map_or(0, |column| column.len());
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
         let open = std::mem::take(&mut self.open);
-        let whole = open.len() == rows;
-        let wanted: Vec<u32> = open.iter().map(|cell| self.leads[*cell as usize].row).collect();
+        let rows: Vec<u32> = open.iter().map(|cell| self.leads[*cell as usize].row).collect();
+        let batch = take(&rows)?;
         let number = self.batches.len() as u32;
-        for (position, cell) in (0..).zip(&open) {
-            let lead = &mut self.leads[*cell as usize];
-            lead.batch = number;
-            if !whole {
-                lead.row = position;
-            }
+        for (position, cell) in (0..).zip(open) {
+            let lead = &mut self.leads[cell as usize];
+            (lead.batch, lead.row) = (number, position);
         }
-        let batch = match whole {
-            true => batch,
-            false => take_record_batch(&batch, &UInt32Array::from(wanted))?,
-        };
         self.rows += batch.num_rows();
         self.batches.push(batch);
         if self.rows - self.taken > OVERTAKEN_MIN.max(self.taken) {

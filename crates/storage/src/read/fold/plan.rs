@@ -1,4 +1,7 @@
 //! A fold → tasks that run in parallel, and their result.
+//!
+//! The work is cut into the pieces of a scan: a source alone is folded where it lies if it can be,
+//! pieces of several sources as the merged stream of their rows.
 
 use std::sync::Arc;
 
@@ -8,10 +11,17 @@ use pulsora_model::{Code, Column, Error, Result};
 
 use super::ask::Fold;
 use super::cells::Pages;
+use super::chunk::ChunkGroups;
 use super::part::{Budget, FoldPart};
 use super::shape::Shape;
-use crate::read::scan::{Scan, ScanCounters, ScanStream, TimeRange};
+use crate::read::plan::{Part, STREAM_ROWS_MIN, balanced, parts};
+use crate::read::scan::{ScanCounters, TimeRange};
 use crate::read::snapshot::Snapshot;
+use crate::read::source::Rows;
+use crate::read::table_scan::TableScan;
+
+/// Most tasks of a fold: each holds cells of its own, which are brought together at the end.
+const TASKS_MAX: usize = 8;
 
 /// A fold that is ready to run.
 pub struct FoldPlan {
@@ -42,8 +52,9 @@ impl Blank {
 
 /// A piece of the work of a fold.
 pub struct FoldTask {
-    stream: ScanStream,
-    columns: Vec<Column>,
+    table: Arc<TableScan>,
+    columns: Arc<[Column]>,
+    work: Vec<Part>,
     part: FoldPart,
 }
 
@@ -54,23 +65,32 @@ impl Snapshot {
     /// `table_not_found`, `column_not_found`; `sql_invalid` for a function that a column's type does
     /// not have; `invalid_request` for a fold that contradicts itself.
     pub fn fold(&self, fold: &Fold) -> Result<FoldPlan> {
-        let schema = self.schema(fold.table)?;
-        let shape = Arc::new(Shape::new(fold, &schema)?);
-        let columns = shape.columns();
-        let plan = self.scan(&Scan {
-            columns: Some(columns.iter().map(|column| column.id).collect()),
-            time: fold.time,
-            tags: fold.tags.clone(),
-            fields: fold.fields.clone(),
-            ..Scan::all(fold.table)
-        })?;
-        let (pages, budget) = (pages(fold, fold.time), Arc::new(Budget::default()));
-        let blank = Blank { shape: Arc::clone(&shape), pages, budget };
-        let task = |stream| FoldTask { stream, columns: columns.clone(), part: blank.part() };
+        let table = TableScan::new(self, fold.table, fold.time, &fold.tags, &fold.fields)?;
+        let shape = Arc::new(Shape::new(fold, &table.ask.schema)?);
+        let pieces = table.pieces(fold.time);
+        let bounds = pieces.iter().map(|piece| piece.time).reduce(|a, b| TimeRange {
+            start_ns: a.start_ns.min(b.start_ns),
+            end_ns: a.end_ns.max(b.end_ns),
+        });
+        let parts = parts(&table, pieces);
+        let rows: u64 = parts.iter().map(|part| part.rows).sum();
+        let tasks = (rows.div_ceil(STREAM_ROWS_MIN) as usize).clamp(1, TASKS_MAX);
+        let blank = Blank {
+            shape: Arc::clone(&shape),
+            pages: pages(fold, bounds),
+            budget: Arc::new(Budget::default()),
+        };
+        let (table, columns) = (Arc::new(table), shape.columns().into());
+        let task = |work| FoldTask {
+            table: Arc::clone(&table),
+            columns: Arc::clone(&columns),
+            work,
+            part: blank.part(),
+        };
         Ok(FoldPlan {
             schema: Arc::clone(&shape.schema),
-            tasks: plan.streams.into_iter().map(task).collect(),
-            counters: plan.counters,
+            tasks: balanced(parts, tasks).into_iter().map(task).collect(),
+            counters: Arc::clone(&table.ask.counters),
             newest_buckets: fold.newest_buckets,
             blank,
         })
@@ -78,9 +98,9 @@ impl Snapshot {
 }
 
 /// The pages for the buckets of a range of time.
-fn pages(fold: &Fold, time: TimeRange) -> Pages {
-    match fold.bucket {
-        Some(bucket) if !time.is_empty() => {
+fn pages(fold: &Fold, time: Option<TimeRange>) -> Pages {
+    match (fold.bucket, time) {
+        (Some(bucket), Some(time)) => {
             Pages::new(bucket.number(time.start_ns), bucket.number(time.end_ns))
         }
         _ => Pages::new(0, 0),
@@ -88,16 +108,30 @@ fn pages(fold: &Fold, time: TimeRange) -> Pages {
 }
 
 impl FoldTask {
-    /// Folds; blocking. `cancelled` is asked once per batch.
+    /// Folds; blocking. `cancelled` is asked once per batch or source.
     ///
     /// # Errors
     /// `cancelled`; `memory_limit`; `corrupt` and `io_error` of the scan.
     pub fn run(mut self, cancelled: &dyn Fn() -> bool) -> Result<FoldPart> {
-        for batch in self.stream {
-            if cancelled() {
-                return Err(Error::new(Code::Cancelled, "the query was cancelled"));
+        let check = || match cancelled() {
+            true => Err(Error::new(Code::Cancelled, "the query was cancelled")),
+            false => Ok(()),
+        };
+        let mut groups = ChunkGroups::default();
+        for work in &self.work {
+            check()?;
+            let single = work.piece.single().map(|source| &self.table.sources[source].rows);
+            let ask = self.table.ask.within(work.piece.time);
+            if let Some(Rows::Chunk(source)) = single
+                && self.part.can_feed_chunk(source, &ask)
+            {
+                self.part.feed_chunk(source, &ask, &mut groups)?;
+                continue;
             }
-            self.part.feed_batch(&batch?, &self.columns)?;
+            for batch in self.table.stream(&work.piece, &self.columns, work.groups.clone()) {
+                check()?;
+                self.part.feed_batch(&batch?, &self.columns)?;
+            }
         }
         Ok(self.part)
     }

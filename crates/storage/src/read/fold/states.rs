@@ -5,9 +5,12 @@
 
 use std::ops::Range;
 
+use arrow::array::AsArray;
+use arrow::buffer::NullBuffer;
+use pulsora_model::ColumnType;
+
 use super::shape::{Folded, Wants};
 use super::summary::{Scalar, Slices, Summary, Values, fold_each, fold_f64, fold_i64};
-use pulsora_model::ColumnType;
 
 /// Aggregates of values of one type. Lists that are not wanted stay empty.
 pub(super) struct Typed<T: Scalar> {
@@ -95,6 +98,53 @@ impl<T: Scalar> Typed<T> {
         }
     }
 
+    /// Adds one value to a cell.
+    #[inline]
+    fn put_one(&mut self, cell: usize, value: T::Ref<'_>, time: i64) {
+        let fresh = self.count[cell] == 0;
+        self.count[cell] += 1;
+        let wants = self.wants;
+        if wants.sum {
+            T::add(&mut self.sum[cell], value);
+        }
+        let heap = &mut self.heap;
+        let mut set = |place: &mut T| {
+            *heap += T::heap_bytes(value);
+            *heap -= T::heap_bytes(place.by_ref()).min(*heap);
+            *place = T::of(value);
+        };
+        if wants.min && (fresh || T::order(value, self.min[cell].by_ref()).is_lt()) {
+            set(&mut self.min[cell]);
+        }
+        if wants.max && (fresh || T::order(value, self.max[cell].by_ref()).is_gt()) {
+            set(&mut self.max[cell]);
+        }
+        if wants.first && (fresh || time < self.first[cell].0) {
+            self.first[cell].0 = time;
+            set(&mut self.first[cell].1);
+        }
+        if wants.last && (fresh || time > self.last[cell].0) {
+            self.last[cell].0 = time;
+            set(&mut self.last[cell].1);
+        }
+    }
+
+    /// Adds the values of rows, each to its cell.
+    fn scatter<'a>(
+        &mut self,
+        value: impl Fn(usize) -> T::Ref<'a>,
+        valid: Option<&NullBuffer>,
+        rows: &Rows<'_>,
+    ) {
+        for (row, cell) in rows.rows.iter().zip(rows.cells) {
+            let row = *row as usize;
+            if valid.is_none_or(|valid| valid.is_valid(row)) {
+                let time = rows.times.map_or(0, |times| times[row]);
+                self.put_one(*cell as usize, value(row), time);
+            }
+        }
+    }
+
     /// What a cell holds.
     fn summary(&self, cell: usize) -> Summary<'_, T> {
         let mut summary = Summary::counted(self.count[cell]);
@@ -120,6 +170,13 @@ impl<T: Scalar> Typed<T> {
             + (self.first.len() + self.last.len()) * (8 + value)
             + self.heap
     }
+}
+
+/// Rows and the cell of each; times are by row number.
+pub(super) struct Rows<'a> {
+    pub rows: &'a [u32],
+    pub cells: &'a [u32],
+    pub times: Option<&'a [i64]>,
 }
 
 /// The aggregates of a column of any type.
@@ -221,10 +278,39 @@ impl States {
                 typed.put(cell, &fold_each(|row| values.value(row), valid, rows, times, wants));
             }
             (States::Text(typed), Values::Tag(tags)) => {
-                let texts = arrow::array::AsArray::as_string::<i32>(tags.values().as_ref());
+                let texts = tags.values().as_string::<i32>();
                 let keys = tags.keys().values();
                 let value = |row: usize| texts.value(keys[row] as usize);
                 typed.put(cell, &fold_each(value, valid, rows, times, wants));
+            }
+            // A column that is all null adds nothing.
+            _ => {}
+        }
+    }
+
+    /// Adds rows in any order, each to its cell.
+    pub fn scatter(&mut self, slices: &Slices<'_>, rows: &Rows<'_>) {
+        let valid = slices.valid.as_ref();
+        match (self, &slices.values) {
+            (States::I64(typed), Values::I64(values)) => {
+                typed.scatter(|row| values[row], valid, rows);
+            }
+            (States::F64(typed), Values::F64(values)) => {
+                typed.scatter(|row| values[row], valid, rows);
+            }
+            (States::U64(typed), Values::U64(values)) => {
+                typed.scatter(|row| values[row], valid, rows);
+            }
+            (States::Bool(typed), Values::Bool(values)) => {
+                typed.scatter(|row| values.value(row), valid, rows);
+            }
+            (States::Text(typed), Values::Text(values)) => {
+                typed.scatter(|row| values.value(row), valid, rows);
+            }
+            (States::Text(typed), Values::Tag(tags)) => {
+                let texts = tags.values().as_string::<i32>();
+                let keys = tags.keys().values();
+                typed.scatter(|row| texts.value(keys[row] as usize), valid, rows);
             }
             // A column that is all null adds nothing.
             _ => {}
