@@ -7,6 +7,7 @@
 //! an integer is `integer * 10^f * 10^-e`. High `e` and `f` make the second product exact for more
 //! decimals than their difference alone would (Afroozeh, Kuffo and Boncz, SIGMOD 2024).
 
+use super::sample;
 use crate::bitpack::width_of;
 
 /// The largest exponent. 10^18 is the last power below 2^63, as in the paper.
@@ -150,7 +151,7 @@ fn cheapest(sample: &[f64], candidates: impl Iterator<Item = Exponents>) -> Expo
     best.1
 }
 
-/// About [`SAMPLE_VALUES`] values, evenly spread.
+/// [`SAMPLE_VALUES`] values, or all where they are fewer.
 fn sample(values: &[f64]) -> Vec<f64> {
-    values.iter().copied().step_by(values.len().div_ceil(SAMPLE_VALUES).max(1)).collect()
+    sample::places(values.len(), SAMPLE_VALUES).map(|place| values[place]).collect()
 }

@@ -47,6 +47,7 @@ mod decimals;
 mod kernels;
 mod packed;
 pub(crate) mod rd;
+mod sample;
 mod scattered;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::packed::{pack_offsets, packed_bytes, unpack_each};
+use super::sample;
 use super::scattered::Scattered;
 use crate::DecodeError;
 use crate::bitpack::width_of;
@@ -38,7 +39,7 @@ const RIGHT_BITS_MIN: u32 = 64 - LEFT_BITS_MAX;
 const ENTRIES_MAX: usize = 8;
 /// Position and left part.
 const EXCEPTION_BITS: usize = 32;
-/// Values of a block that are looked at, about.
+/// Values of a block that are looked at.
 const SAMPLE_VALUES: usize = 512;
 
 /// See the module.
@@ -84,10 +85,8 @@ impl FloatCodec for AlpRd {
 impl Cut {
     /// The cut that makes a sample smallest.
     fn best(values: &[f64]) -> Cut {
-        let sample: Vec<u64> = values
-            .iter()
-            .step_by(values.len().div_ceil(SAMPLE_VALUES).max(1))
-            .map(|value| value.to_bits())
+        let sample: Vec<u64> = sample::places(values.len(), SAMPLE_VALUES)
+            .map(|place| values[place].to_bits())
             .collect();
         let cuts = (RIGHT_BITS_MIN..64).map(|right_bits| Cut::of(&sample, right_bits));
         // There are sixteen, of which the first smallest is taken.
