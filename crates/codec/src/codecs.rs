@@ -13,8 +13,18 @@ use crate::alp::block::{Alp, AlpDelta};
 use crate::alp::rd::AlpRd;
 use crate::codec::{Codec, CodecError, CodecId, Kind, USER_CODEC_MIN};
 use crate::gorilla::GorillaFloats;
+use crate::ints::{
+    constant::Constant,
+    gorilla::GorillaIntegers,
+    patched::{Delta, DeltaOfDelta, FrameOfReference},
+    run_length::RunLength,
+    varints::Varint,
+};
 use crate::raw::{RawBooleans, RawFloats, RawIntegers, RawText};
 use crate::typed::{OfFloats, OfIntegers};
+
+#[cfg(test)]
+mod tests;
 
 /// The codecs that a reader or writer knows, by id.
 #[derive(Clone)]
@@ -27,6 +37,13 @@ static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
     let mut all: Vec<Arc<dyn Codec>> = vec![
         // Integers and times.
         Arc::new(OfIntegers(RawIntegers)),
+        Arc::new(OfIntegers(Constant)),
+        Arc::new(OfIntegers(RunLength)),
+        Arc::new(OfIntegers(Varint)),
+        Arc::new(OfIntegers(FrameOfReference)),
+        Arc::new(OfIntegers(Delta)),
+        Arc::new(OfIntegers(DeltaOfDelta)),
+        Arc::new(OfIntegers(GorillaIntegers)),
         // Floats.
         Arc::new(OfFloats(RawFloats)),
         Arc::new(OfFloats(Alp)),

@@ -34,6 +34,8 @@ mod float_series;
 pub mod floats;
 mod gorilla;
 pub mod integers;
+mod ints;
+mod lanes;
 pub mod nulls;
 mod raw;
 pub mod strings;

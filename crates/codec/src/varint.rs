@@ -109,12 +109,12 @@ pub fn len_i64(value: i64) -> usize {
 
 /// Maps signed to unsigned so that small magnitudes stay small.
 #[inline]
-fn zigzag(value: i64) -> u64 {
+pub(crate) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// The inverse of [`zigzag`].
 #[inline]
-fn unzigzag(value: u64) -> i64 {
+pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
