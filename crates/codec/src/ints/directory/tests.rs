@@ -25,7 +25,7 @@ fn check(entries: &[Entry], columns: usize) {
 fn one_vector_needs_no_entries() {
     let mut bytes = Vec::new();
     encode(&[[1, -1, 0, 300, 0, 0, 0, 0]], 4, &mut bytes);
-    assert_eq!(bytes, [0, 1, 2, 0, 1, 1, 0, 0, 0, 2, 0x58, 0x02]);
+    assert_eq!(bytes, [0, 1, 0, 1, 0, 0, 0, 2, 2, 1, 0x58, 0x02]);
 }
 
 proptest! {
