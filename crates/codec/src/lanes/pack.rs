@@ -25,7 +25,7 @@ const LANES: usize = 16;
 const ROWS: usize = VECTOR_VALUES / LANES;
 
 /// One word of each lane.
-type Words = [[u8; 8]; LANES];
+pub(crate) type Words = [[u8; 8]; LANES];
 
 /// Bytes that `n` values of a vector take at `width` bits, 0 to 64.
 pub(crate) fn packed_len(n: usize, width: u32) -> usize {
@@ -81,8 +81,7 @@ pub(crate) fn unpack(
     } else if n == VECTOR_VALUES {
         out.reserve(VECTOR_VALUES);
         if let Some(slots) = out.spare_capacity_mut().first_chunk_mut() {
-            let (words, _) = bytes.as_chunks::<8>();
-            unpack_words(words.as_chunks::<LANES>().0, reference, width, slots);
+            unpack_words(words(bytes), reference, width, slots);
             // SAFETY: `unpack_words` has written all of the `VECTOR_VALUES` slots behind `start`.
             // Zeroing them first would cost a quarter of the time of unpacking.
             unsafe { out.set_len(start + VECTOR_VALUES) };
@@ -185,22 +184,40 @@ for_each_processor! {
         width: u32,
         out: &mut [MaybeUninit<i64>; VECTOR_VALUES],
     ) {
-        let mask = u64::MAX >> (64 - width);
-        assert!(words.len() == width as usize);
-        let rows = out.as_chunks_mut::<LANES>().0;
-        for (row, slots) in rows.iter_mut().enumerate().take(ROWS) {
-            let bit = row * width as usize;
-            let shift = (bit % 64) as u32;
-            // The value may reach into the next word. Where it does not, the same word stands in: its
-            // bits end up above the mask, or (shift 0) where they are anyway. No branch is needed.
-            let low = &words[bit / 64];
-            let high = &words[bit / 64 + usize::from(shift + width > 64)];
-            let shift_high = (64 - shift) % 64;
-            for lane in 0..LANES {
-                let low = u64::from_le_bytes(low[lane]) >> shift;
-                let high = u64::from_le_bytes(high[lane]) << shift_high;
-                slots[lane].write(reference.wrapping_add(((low | high) & mask) as i64));
-            }
+        unpack_rows(words, width, out, |offset| reference.wrapping_add(offset as i64));
+    }
+}
+
+/// Writes `each(value)` to every slot, for the values of `width` bits (1 to 64) of a whole vector: the
+/// loop for kernels that do more than unpack, to be called from within [`for_each_processor`].
+#[inline(always)]
+pub(crate) fn unpack_rows<T>(
+    words: &[Words],
+    width: u32,
+    out: &mut [MaybeUninit<T>; VECTOR_VALUES],
+    each: impl Fn(u64) -> T,
+) {
+    let mask = u64::MAX >> (64 - width);
+    assert!(words.len() == width as usize);
+    let rows = out.as_chunks_mut::<LANES>().0;
+    for (row, slots) in rows.iter_mut().enumerate().take(ROWS) {
+        let bit = row * width as usize;
+        let shift = (bit % 64) as u32;
+        // The value may reach into the next word. Where it does not, the same word stands in: its
+        // bits end up above the mask, or (shift 0) where they are anyway. No branch is needed.
+        let low = &words[bit / 64];
+        let high = &words[bit / 64 + usize::from(shift + width > 64)];
+        let shift_high = (64 - shift) % 64;
+        for lane in 0..LANES {
+            let low = u64::from_le_bytes(low[lane]) >> shift;
+            let high = u64::from_le_bytes(high[lane]) << shift_high;
+            slots[lane].write(each((low | high) & mask));
         }
     }
+}
+
+/// The words of the bytes of a whole vector.
+#[inline]
+pub(crate) fn words(bytes: &[u8]) -> &[Words] {
+    bytes.as_chunks::<8>().0.as_chunks::<LANES>().0
 }
