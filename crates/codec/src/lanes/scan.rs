@@ -75,6 +75,11 @@ for_each_processor! {
         }
     }
 
+    /// Appends `count` values: `first`, `first + step`, `first + 2 * step` and so on.
+    pub(crate) fn ramp(first: i64, step: i64, count: usize, out: &mut Vec<i64>) {
+        out.extend((0..count).map(|i| first.wrapping_add(step.wrapping_mul(i as i64))));
+    }
+
     /// Writes `differences[i] = values[i + 1] - values[i]`; there is one less of them.
     pub(crate) fn differences(values: &[i64], differences: &mut [i64]) {
         let (_, next) = values.split_at(values.len().min(1));

@@ -12,8 +12,8 @@ fn check(entries: &[Entry], columns: usize) {
     assert!(source.is_empty());
     for (vector, entry) in entries.iter().enumerate() {
         assert_eq!(directory.entry(vector)[..columns], entry[..columns]);
-        for column in 0..columns {
-            assert_eq!(directory.number(vector, column), entry[column]);
+        for (column, &number) in entry[..columns].iter().enumerate() {
+            assert_eq!(directory.number(vector, column), number);
         }
     }
     for length in 0..bytes.len() {
