@@ -22,8 +22,8 @@ mod wal;
 pub use catalog::{Catalog, Database};
 pub use engine::{CheckProgress, CheckReport, Finding, check};
 pub use engine::{
-    Command, Durability, Engine, EngineStats, FlushFilter, NewColumn, NewTable, Options, Pending,
-    Receipt, Recover, Room, TableStats, WriteRequest,
+    ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, NewColumn, NewTable,
+    Options, Pending, Receipt, Recover, Room, TableStats, WriteRequest,
 };
 pub use read::{
     Aggregate, Bucket, FieldPredicate, FieldTest, FieldValue, Fold, FoldPart, FoldPlan, FoldTask,

@@ -57,6 +57,7 @@ fn schema() -> TableSchema {
         mode: Mode::Append,
         partition: PartitionWidth::Day,
         created_at_ns: 0,
+        codec: None,
     }
 }
 
