@@ -130,6 +130,13 @@ impl Options {
         }
     }
 
+    /// Whether flushes write hot segments.
+    pub(crate) fn flushes_hot(&self) -> bool {
+        // Hot segments are read from the next commit on.
+        const READABLE: bool = false;
+        READABLE && (!self.hot_for.is_zero() || self.cold_format == ColdFormat::Native)
+    }
+
     /// # Errors
     /// `invalid_request` when no codec has this name, with those that there are.
     pub(crate) fn check_codec(&self, name: &str) -> Result<()> {

@@ -145,9 +145,8 @@ fn a_codec_that_a_table_asks_for_must_exist_and_is_kept() {
 
     machine.write(request("t", &with("raw"), &rows));
     machine.power_cut();
-    let codec = |machine: &Machine| {
-        machine.engine.catalog().table("default", "t").unwrap().codec.clone()
-    };
+    let codec =
+        |machine: &Machine| machine.engine.catalog().table("default", "t").unwrap().codec.clone();
     assert_eq!(codec(&machine), Some(name("raw")));
     machine.flush();
     machine.reopen();
