@@ -320,6 +320,7 @@ fn check_segment(segment: &Segment, catalog: &Catalog) -> Result<()> {
         time_column: table.time().id,
         time: TimeRange::ALL,
         tags: Vec::new(),
+        fields: Vec::new(),
         rows: RowChoice::Live,
         groups: Some(0..0),
         batch_rows: 1,

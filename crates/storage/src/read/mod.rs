@@ -25,6 +25,7 @@ mod statistics;
 mod table_scan;
 mod time_order;
 
+pub(crate) use field::filter as filter_fields;
 pub use field::{FieldPredicate, FieldTest, FieldValue};
 pub(crate) use flush_rows::flush_stream;
 pub use fold::{Aggregate, Bucket, Fold, FoldPart, FoldPlan, FoldTask, Function};

@@ -144,6 +144,7 @@ fn spec(names: &[&str]) -> ReadSpec {
         time_column: ColumnId(2),
         time: TimeRange::ALL,
         tags: Vec::new(),
+        fields: Vec::new(),
         rows: RowChoice::Live,
         groups: None,
         batch_rows: 128,
