@@ -58,50 +58,84 @@ impl Protocol {
             Protocol::Csv => "text/csv",
         }
     }
+}
 
-    /// The body of one request.
-    pub fn body(self, table: &str, fleet: &Fleet, rows: &[Row]) -> Vec<u8> {
-        match self {
-            Protocol::Line => lines(table, fleet, rows),
-            Protocol::Msgpack => columns(table, fleet, rows),
-            Protocol::Csv => csv(fleet, rows),
-        }
-    }
+/// Writes bodies for one table and fleet.
+pub struct Bodies<'a> {
+    protocol: Protocol,
+    table: &'a str,
+    fleet: &'a Fleet,
+    /// For each host what its lines begin with.
+    heads: Vec<Vec<u8>>,
+    /// For each field and value what stands in a line, 101 for each field.
+    pieces: Vec<Vec<u8>>,
 }
 
 /// Why writing into a `Vec` needs no error handling.
 const VEC: &str = "a Vec takes every write";
 
-fn lines(table: &str, fleet: &Fleet, rows: &[Row]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(rows.len() * 350);
-    for row in rows {
-        body.extend_from_slice(table.as_bytes());
-        for (name, value) in TAGS.iter().zip(&fleet.tags[row.host]) {
-            write!(body, ",{name}={value}").expect(VEC);
-        }
-        for (at, (name, value)) in FIELDS.iter().zip(row.values).enumerate() {
-            let separator = if at == 0 { ' ' } else { ',' };
-            write!(body, "{separator}{name}={value}i").expect(VEC);
-        }
-        writeln!(body, " {}", row.time).expect(VEC);
-    }
-    body
-}
+/// Values of a field: 0 to 100.
+const VALUES: usize = 101;
 
-fn csv(fleet: &Fleet, rows: &[Row]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(rows.len() * 160);
-    writeln!(body, "time,{},{}", TAGS.join(","), FIELDS.join(",")).expect(VEC);
-    for row in rows {
-        write!(body, "{}", row.time).expect(VEC);
-        for value in &fleet.tags[row.host] {
-            write!(body, ",{value}").expect(VEC);
-        }
-        for value in row.values {
-            write!(body, ",{value}").expect(VEC);
-        }
-        body.push(b'\n');
+impl<'a> Bodies<'a> {
+    /// What all lines of a host, a field and a value share is made here, once.
+    pub fn new(protocol: Protocol, table: &'a str, fleet: &'a Fleet) -> Bodies<'a> {
+        let heads = fleet.tags.iter().map(|tags| match protocol {
+            Protocol::Line => {
+                let tags = TAGS.iter().zip(tags).map(|(name, value)| format!(",{name}={value}"));
+                format!("{table}{}", tags.collect::<String>()).into_bytes()
+            }
+            Protocol::Msgpack | Protocol::Csv => format!(",{}", tags.join(",")).into_bytes(),
+        });
+        let pieces = FIELDS.iter().enumerate().flat_map(|(at, name)| {
+            let separator = if at == 0 { ' ' } else { ',' };
+            (0..VALUES).map(move |value| match protocol {
+                Protocol::Line => format!("{separator}{name}={value}i").into_bytes(),
+                Protocol::Msgpack | Protocol::Csv => format!(",{value}").into_bytes(),
+            })
+        });
+        Bodies { protocol, table, fleet, heads: heads.collect(), pieces: pieces.collect() }
     }
-    body
+
+    /// The body of one request.
+    pub fn body(&self, rows: &[Row]) -> Vec<u8> {
+        match self.protocol {
+            Protocol::Line => self.lines(rows),
+            Protocol::Msgpack => columns(self.table, self.fleet, rows),
+            Protocol::Csv => self.csv(rows),
+        }
+    }
+
+    fn lines(&self, rows: &[Row]) -> Vec<u8> {
+        let mut body = Vec::with_capacity(rows.len() * 370);
+        for rows in rows.chunk_by(|a, b| a.time == b.time) {
+            let time = format!(" {}\n", rows[0].time);
+            for row in rows {
+                body.extend_from_slice(&self.heads[row.host]);
+                self.values(row, &mut body);
+                body.extend_from_slice(time.as_bytes());
+            }
+        }
+        body
+    }
+
+    fn csv(&self, rows: &[Row]) -> Vec<u8> {
+        let mut body = Vec::with_capacity(rows.len() * 160);
+        writeln!(body, "time,{},{}", TAGS.join(","), FIELDS.join(",")).expect(VEC);
+        for row in rows {
+            write!(body, "{}", row.time).expect(VEC);
+            body.extend_from_slice(&self.heads[row.host]);
+            self.values(row, &mut body);
+            body.push(b'\n');
+        }
+        body
+    }
+
+    fn values(&self, row: &Row, body: &mut Vec<u8>) {
+        for (field, value) in row.values.iter().enumerate() {
+            body.extend_from_slice(&self.pieces[field * VALUES + usize::from(*value)]);
+        }
+    }
 }
 
 fn columns(table: &str, fleet: &Fleet, rows: &[Row]) -> Vec<u8> {

@@ -1,8 +1,10 @@
 //! The rows of the TSBS cpu-only workload, from a seed.
 //!
-//! Same shape as the Time Series Benchmark Suite makes (ten tags, ten integer fields that walk at random
-//! between 0 and 100, one row per host every ten seconds, all hosts at one time before the next time);
-//! not the same bytes, for the random numbers are other ones.
+//! Ten tags, ten integer fields that walk at random between 0 and 100, one row per host every ten seconds,
+//! all hosts at one time before the next time. With seed 123 these are the rows that the generator of the
+//! Time Series Benchmark Suite makes, byte for byte as line protocol (`generate --check`).
+
+use crate::random::Random;
 
 /// Names of the tags, in their order.
 pub const TAGS: [&str; 10] = [
@@ -32,10 +34,10 @@ pub const FIELDS: [&str; 10] = [
     "usage_guest_nice",
 ];
 
-/// 2026-01-01T00:00:00Z, nanoseconds.
+/// The usual beginning of the rows: 2026-01-01T00:00:00Z, nanoseconds.
 pub const START_NS: i64 = 1_767_225_600_000_000_000;
 
-/// Ten seconds between two rows of a host.
+/// The usual time between two rows of a host: ten seconds.
 pub const STEP_NS: i64 = 10_000_000_000;
 
 const REGIONS: [(&str, &str); 9] = [
@@ -49,6 +51,36 @@ const REGIONS: [(&str, &str); 9] = [
     ("ap-northeast-1", "ac"),
     ("sa-east-1", "abc"),
 ];
+
+const SYSTEMS: [&str; 3] = ["Ubuntu16.10", "Ubuntu16.04LTS", "Ubuntu15.10"];
+const ARCHITECTURES: [&str; 2] = ["x64", "x86"];
+const TEAMS: [&str; 4] = ["SF", "NYC", "LON", "CHI"];
+const ENVIRONMENTS: [&str; 3] = ["production", "staging", "test"];
+
+/// What is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    /// Hosts, at least 1.
+    pub hosts: usize,
+    /// Seed of all random numbers.
+    pub seed: i64,
+    /// Time of the first rows, nanoseconds.
+    pub start_ns: i64,
+    /// Between two rows of a host, nanoseconds.
+    pub step_ns: i64,
+}
+
+impl Workload {
+    /// The usual beginning and interval, and the seed of the published figures.
+    pub fn of_hosts(hosts: usize) -> Workload {
+        Workload { hosts, seed: 123, start_ns: START_NS, step_ns: STEP_NS }
+    }
+
+    /// Rows of this many hours.
+    pub fn rows_of_hours(&self, hours: f64) -> usize {
+        (hours * 3.6e12 / self.step_ns as f64) as usize * self.hosts
+    }
+}
 
 /// One row.
 #[derive(Clone, Copy)]
@@ -66,17 +98,23 @@ pub struct Fleet {
     /// Values of [`TAGS`] for each host.
     pub tags: Vec<[String; 10]>,
     walks: Vec<[f64; 10]>,
-    random: fastrand::Rng,
-    next_row: u64,
+    random: Random,
+    host: usize,
+    time: i64,
+    step_ns: i64,
 }
 
 impl Fleet {
-    /// A fleet of `hosts` hosts before its first row.
-    pub fn new(hosts: usize, seed: u64) -> Fleet {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let tags = (0..hosts).map(|host| tags(host, &mut random)).collect();
-        let walks = (0..hosts).map(|_| std::array::from_fn(|_| random.f64() * 100.0)).collect();
-        Fleet { tags, walks, random, next_row: 0 }
+    /// The fleet before its first row.
+    pub fn new(workload: Workload) -> Fleet {
+        let mut random = Random::new(workload.seed);
+        let hosts = (0..workload.hosts).map(|host| {
+            let walks: [f64; 10] = std::array::from_fn(|_| random.float() * 100.0);
+            (tags(host, &mut random), walks)
+        });
+        let (tags, walks) = hosts.unzip();
+        let Workload { start_ns: time, step_ns, .. } = workload;
+        Fleet { tags, walks, random, host: 0, time, step_ns }
     }
 
     /// The next `rows` rows.
@@ -85,42 +123,33 @@ impl Fleet {
     }
 
     fn row(&mut self) -> Row {
-        let hosts = self.tags.len() as u64;
-        let (epoch, host) = (self.next_row / hosts, (self.next_row % hosts) as usize);
-        self.next_row += 1;
-        let values = std::array::from_fn(|field| {
-            let value = self.walks[host][field] as u8;
-            let step = normal(&mut self.random);
-            self.walks[host][field] = (self.walks[host][field] + step).clamp(0.0, 100.0);
-            value
-        });
-        Row { time: START_NS + epoch as i64 * STEP_NS, host, values }
+        let walk = &mut self.walks[self.host];
+        let row = Row { time: self.time, host: self.host, values: walk.map(|value| value as u8) };
+        for value in walk {
+            *value = (*value + self.random.normal()).clamp(0.0, 100.0);
+        }
+        self.host += 1;
+        if self.host == self.tags.len() {
+            (self.host, self.time) = (0, self.time + self.step_ns);
+        }
+        row
     }
 }
 
-fn tags(host: usize, random: &mut fastrand::Rng) -> [String; 10] {
-    let (region, zones) = REGIONS[random.usize(0..REGIONS.len())];
-    let zone = &zones[random.usize(0..zones.len())..][..1];
-    let mut one_of = |list: &[&str]| list[random.usize(0..list.len())].to_owned();
-    let (os, arch) =
-        (one_of(&["Ubuntu16.10", "Ubuntu16.04LTS", "Ubuntu15.10"]), one_of(&["x64", "x86"]));
-    let (team, environment) =
-        (one_of(&["SF", "NYC", "LON", "CHI"]), one_of(&["production", "staging", "test"]));
-    [
-        format!("host_{host}"),
-        region.to_owned(),
-        format!("{region}{zone}"),
-        random.u32(0..100).to_string(),
-        os,
-        arch,
-        team,
-        random.u32(0..20).to_string(),
-        random.u32(0..2).to_string(),
-        environment,
-    ]
+/// Tags in the order in which they are drawn.
+fn tags(host: usize, random: &mut Random) -> [String; 10] {
+    let (region, zones) = REGIONS[random.below(REGIONS.len() as u32) as usize];
+    let zone = random.below(zones.len() as u32) as usize;
+    let rack = random.below_wide(100).to_string();
+    let (arch, os) = (one_of(&ARCHITECTURES, random), one_of(&SYSTEMS, random));
+    let (service, version) = (random.below_wide(20).to_string(), random.below_wide(2).to_string());
+    let (environment, team) = (one_of(&ENVIRONMENTS, random), one_of(&TEAMS, random));
+    let (hostname, datacenter) =
+        (format!("host_{host}"), format!("{region}{}", &zones[zone..=zone]));
+    let region = region.to_owned();
+    [hostname, region, datacenter, rack, os, arch, team, service, version, environment]
 }
 
-/// Nearly N(0, 1): the sum of twelve uniform numbers has variance 1.
-fn normal(random: &mut fastrand::Rng) -> f64 {
-    (0..12).map(|_| random.f64()).sum::<f64>() - 6.0
+fn one_of(list: &[&str], random: &mut Random) -> String {
+    list[random.below(list.len() as u32) as usize].to_owned()
 }

@@ -8,24 +8,26 @@
 //! | `--protocol` | `line` | `line`, `msgpack` or `csv` |
 //! | `--rows`, `--batch`, `--clients` | 1000000, 5000, 4 | how many, in requests of how many, by how many at once |
 //! | `--hosts`, `--seed` | 1000, 123 | the fleet |
+//! | `--skip` | 0 | rows of the fleet that are made and not sent |
+//! | `--rate`, `--round` | , 1000000 | most rows sent in a second; rows whose bodies are made at once |
 //! | `--table` | `cpu` | the table |
 //! | `--durability` | the server's | `fsync`, `async` or `off` |
 //! | `--json` | | JSON instead of lines of a Markdown table |
 //!
-//! Bodies are made before the clock runs, a million rows at a time, so that the client costs as little as
+//! Bodies are made before the clock runs, `--round` rows at a time, so that the client costs as little as
 //! it can. A request that is asked to come again later comes again; its latency counts all of that.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pulsora_bench::args::Args;
-use pulsora_bench::bodies::Protocol;
-use pulsora_bench::cpu::Fleet;
+use pulsora_bench::bodies::{Bodies, Protocol};
+use pulsora_bench::cpu::{Fleet, Workload};
 use pulsora_bench::http::Client;
 use pulsora_bench::latency::{self, Run};
 use pulsora_bench::report::Report;
 
-/// Rows whose bodies are in memory at once.
+/// Rows whose bodies are made at once, by default.
 const ROUND_ROWS: usize = 1_000_000;
 
 struct Settings {
@@ -35,7 +37,10 @@ struct Settings {
     batch: usize,
     clients: usize,
     hosts: usize,
-    seed: u64,
+    seed: i64,
+    skip: usize,
+    rate: Option<f64>,
+    round: usize,
     table: String,
     durability: Option<String>,
     json: bool,
@@ -61,6 +66,9 @@ fn settings() -> Result<Settings, String> {
         clients: args.take::<usize>("clients", 4)?.max(1),
         hosts: args.take::<usize>("hosts", 1_000)?.max(1),
         seed: args.take("seed", 123)?,
+        skip: args.take("skip", 0)?,
+        rate: args.take_if_given("rate")?,
+        round: args.take::<usize>("round", ROUND_ROWS)?.max(1),
         table: args.take("table", "cpu".to_owned())?,
         durability: args.take_if_given("durability")?,
         json: args.take("json", false)?,
@@ -70,14 +78,16 @@ fn settings() -> Result<Settings, String> {
 }
 
 fn ingest(settings: &Settings) -> Result<(), String> {
-    let mut fleet = Fleet::new(settings.hosts, settings.seed);
+    let mut fleet =
+        Fleet::new(Workload { seed: settings.seed, ..Workload::of_hosts(settings.hosts) });
+    skip(&mut fleet, settings.skip);
     let (mut run, mut bytes, mut left) = (Run::none(), 0, settings.rows);
     while left > 0 {
-        let round = left.min(ROUND_ROWS);
+        let round = left.min(settings.round);
         let rows = fleet.rows(round);
         let batches = rows.chunks(settings.batch);
-        let bodies: Vec<Vec<u8>> =
-            batches.map(|rows| settings.protocol.body(&settings.table, &fleet, rows)).collect();
+        let writer = Bodies::new(settings.protocol, &settings.table, &fleet);
+        let bodies: Vec<Vec<u8>> = batches.map(|rows| writer.body(rows)).collect();
         bytes += bodies.iter().map(Vec::len).sum::<usize>();
         run.add(&send(settings, &bodies)?);
         left -= round;
@@ -98,13 +108,24 @@ fn ingest(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
+fn skip(fleet: &mut Fleet, mut rows: usize) {
+    while rows > 0 {
+        rows -= fleet.rows(rows.min(ROUND_ROWS)).len();
+    }
+}
+
 fn send(settings: &Settings, bodies: &[Vec<u8>]) -> Result<Run, String> {
     let mut path = settings.protocol.path(&settings.table);
     if let Some(durability) = &settings.durability {
         path.push_str(&format!("&durability={durability}"));
     }
     let content_type = settings.protocol.content_type();
+    let since = Instant::now();
     latency::run(&settings.url, settings.clients, bodies.len(), |client, number| {
+        if let Some(rate) = settings.rate {
+            let due = Duration::from_secs_f64((number * settings.batch) as f64 / rate);
+            std::thread::sleep(due.saturating_sub(since.elapsed()));
+        }
         send_until_accepted(client, &path, content_type, &bodies[number])
     })
 }

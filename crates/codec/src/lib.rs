@@ -29,7 +29,6 @@ pub mod codec;
 pub mod codecs;
 mod cursor;
 mod error;
-mod float_bits;
 #[cfg(test)]
 mod float_series;
 pub mod floats;
@@ -38,7 +37,6 @@ pub mod integers;
 mod ints;
 mod lanes;
 pub mod nulls;
-mod pcodec;
 mod raw;
 pub mod strings;
 #[cfg(test)]
