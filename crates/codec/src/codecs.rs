@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 use crate::alp::block::{Alp, AlpDelta};
 use crate::alp::rd::AlpRd;
 use crate::codec::{Codec, CodecError, CodecId, Kind, USER_CODEC_MIN};
+use crate::float_bits::{ConstantFloats, DictionaryFloats, RunLengthFloats};
 use crate::gorilla::GorillaFloats;
 use crate::ints::{
     constant::Constant,
@@ -20,6 +21,7 @@ use crate::ints::{
     run_length::RunLength,
     varints::Varint,
 };
+use crate::pcodec::{PcoFloats, PcoIntegers};
 use crate::raw::{RawBooleans, RawFloats, RawIntegers, RawText};
 use crate::typed::{OfFloats, OfIntegers};
 
@@ -44,12 +46,17 @@ static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
         Arc::new(OfIntegers(Delta)),
         Arc::new(OfIntegers(DeltaOfDelta)),
         Arc::new(OfIntegers(GorillaIntegers)),
+        Arc::new(OfIntegers(PcoIntegers)),
         // Floats.
         Arc::new(OfFloats(RawFloats)),
+        Arc::new(OfFloats(ConstantFloats)),
+        Arc::new(OfFloats(RunLengthFloats)),
+        Arc::new(OfFloats(DictionaryFloats)),
         Arc::new(OfFloats(Alp)),
         Arc::new(OfFloats(AlpDelta)),
         Arc::new(OfFloats(AlpRd)),
         Arc::new(OfFloats(GorillaFloats)),
+        Arc::new(OfFloats(PcoFloats)),
         // Booleans.
         Arc::new(RawBooleans),
         // Text.

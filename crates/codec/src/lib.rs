@@ -29,6 +29,7 @@ pub mod codec;
 pub mod codecs;
 mod cursor;
 mod error;
+mod float_bits;
 #[cfg(test)]
 mod float_series;
 pub mod floats;
@@ -37,6 +38,7 @@ pub mod integers;
 mod ints;
 mod lanes;
 pub mod nulls;
+mod pcodec;
 mod raw;
 pub mod strings;
 #[cfg(test)]

@@ -96,6 +96,10 @@ pub struct TableOptions {
     /// Order in which columns shall stand (names of time, tags, fields and id); columns that are not
     /// named follow in the order id, time, tags, fields.
     pub column_order: Vec<Name>,
+    /// Codec that columns of its kind are stored with in hot segments; `None` = the smallest that is
+    /// fast enough, per column and block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<Name>,
 }
 
 impl Default for TableOptions {
@@ -107,6 +111,7 @@ impl Default for TableOptions {
             id_column: Name::literal("id"),
             time_column: Name::literal("time"),
             column_order: Vec::new(),
+            codec: None,
         }
     }
 }
@@ -139,6 +144,9 @@ pub struct TableSchema {
     pub partition: PartitionWidth,
     /// Wall clock at creation, nanoseconds.
     pub created_at_ns: i64,
+    /// Codec that columns of its kind are stored with in hot segments; `None` = chosen by size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<Name>,
 }
 
 impl TableSchema {

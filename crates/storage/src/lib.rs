@@ -4,13 +4,14 @@
 //! Write path: `engine/write.rs` (queue) → `engine/commit.rs` (the one commit owner) →
 //! `catalog/resolve.rs` (schema changes) → `wal/` (group, one fsync) → `memtable/` (chunks) →
 //! published. Flush path: `flush/plan.rs` decides, `flush/run.rs` acts → `segment/writer.rs` →
-//! `manifest/` (one edit). Read path: `read/snapshot.rs` → `read/scan.rs` → sources
+//! `manifest/` (one edit). Later: `compaction/plan.rs` decides, `compaction/run.rs` rewrites. Read path: `read/snapshot.rs` → `read/scan.rs` → sources
 //! (`memtable/`, `segment/reader.rs`) → `read/merge.rs`.
 //!
 //! Synchronous throughout: background work is a step function on `env` tasks, so that the whole
 //! engine runs under a seeded simulation. Knows no SQL, no HTTP and no wire format.
 
 pub mod catalog;
+mod compaction;
 pub mod engine;
 mod flush;
 pub mod manifest;
@@ -22,8 +23,8 @@ mod wal;
 pub use catalog::{Catalog, Database};
 pub use engine::{CheckProgress, CheckReport, Finding, check};
 pub use engine::{
-    Command, Durability, Engine, EngineStats, FlushFilter, NewColumn, NewTable, Options, Pending,
-    Receipt, Recover, Room, TableStats, WriteRequest,
+    ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, NewColumn, NewTable,
+    Options, Pending, Receipt, Recover, Room, TableStats, WriteRequest,
 };
 pub use read::{
     Aggregate, Bucket, FieldPredicate, FieldTest, FieldValue, Fold, FoldPart, FoldPlan, FoldTask,

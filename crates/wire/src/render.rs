@@ -100,6 +100,7 @@ pub(crate) fn table(
         mode,
         partition: PartitionWidth::Auto,
         created_at_ns: 0,
+        codec: None,
     });
     move |table| (table == name).then(|| Arc::clone(&schema))
 }

@@ -13,6 +13,9 @@ use crate::bitpack::width_of;
 /// The largest exponent. 10^18 is the last power below 2^63, as in the paper.
 pub(super) const EXPONENT_MAX: u8 = 18;
 
+/// With `e = 0`, integers are multiples of up to this power of ten: traded volumes, rounded bytes.
+pub(super) const MULTIPLE_MAX: u8 = 9;
+
 /// Exponents that a vector may choose among.
 const CANDIDATES_MAX: usize = 5;
 /// Vectors of a block that are looked at for candidates.
@@ -42,7 +45,7 @@ const INVERSES: [f64; EXPONENT_MAX as usize + 1] = [
     1e-15, 1e-16, 1e-17, 1e-18,
 ];
 
-/// The two exponents, `f <= e <= EXPONENT_MAX`.
+/// The two exponents: `f <= e <= EXPONENT_MAX`, or `e` is 0 and `f <= MULTIPLE_MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exponents {
     pub e: u8,
@@ -67,9 +70,17 @@ pub(super) struct Scaled {
 }
 
 impl Exponents {
+    /// Whether an encoder may have chosen them.
+    pub fn are_valid(self) -> bool {
+        let Exponents { e, f } = self;
+        (e <= EXPONENT_MAX && f <= e) || (e == 0 && f <= MULTIPLE_MAX)
+    }
+
     /// All pairs, the high ones first: of equal ones the paper prefers them.
     fn all() -> impl Iterator<Item = Exponents> {
-        (0..=EXPONENT_MAX).rev().flat_map(|e| (0..=e).rev().map(move |f| Exponents { e, f }))
+        let fractions =
+            (0..=EXPONENT_MAX).rev().flat_map(|e| (0..=e).rev().map(move |f| Exponents { e, f }));
+        fractions.chain((1..=MULTIPLE_MAX).map(|f| Exponents { e: 0, f }))
     }
 
     pub fn factors(self) -> Factors {

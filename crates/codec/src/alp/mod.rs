@@ -16,7 +16,7 @@
 //! | offset | bytes | meaning |
 //! |---|---|---|
 //! | 0 | 1 | `e`, 0 to 18: a float is `integer * 10^f * 10^-e`, in this order |
-//! | 1 | 1 | `f`, 0 to `e` |
+//! | 1 | 1 | `f`, 0 to `e`; with `e = 0` up to 9 |
 //! | 2 | 1 | width `w` of an offset in bits, 0 to 53 |
 //! | 3 | 1 | form: 0 frame of reference, 1 steps |
 //! | 4 | 1 | width `u` of a correction in bits, 0 to 8 |
@@ -30,8 +30,7 @@
 //! | | 2 `s`, 8 `s` | positions of long steps; the steps, instead of base + offset |
 //! | | 2 `x`, 8 `x` | positions of exceptions; their bits |
 //!
-//! `packed(w)` is 128 `w` bytes in the lanes of [`kernels`] for a whole vector and `ceil(k w / 8)` bytes
-//! of [`crate::bitpack`] for a shorter one.
+//! `packed(w)` is [`crate::lanes::pack`]: a whole vector in lanes, a shorter one end to end.
 //!
 //! Corrections are an addition to the paper: what was computed (`100 * 0.32392`) is often one unit in
 //! the last place beside its decimal, and 2 bits for each value are less than 80 for every third.
@@ -45,7 +44,6 @@
 pub(crate) mod block;
 mod decimals;
 mod kernels;
-mod packed;
 pub(crate) mod rd;
 mod sample;
 mod scattered;

@@ -18,16 +18,16 @@
 //! | right parts at `r` bits | likewise |
 //! | positions of exceptions; their left parts | 2 `x`, 2 `x` |
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::packed::{pack_offsets, packed_bytes, unpack_each};
+use super::kernels;
 use super::sample;
 use super::scattered::Scattered;
 use crate::DecodeError;
 use crate::bitpack::width_of;
 use crate::codec::{CodecId, Speed, VECTOR_VALUES};
 use crate::cursor::{take_array, take_byte, take_slice};
+use crate::lanes::pack::{pack, unpack};
 use crate::typed::FloatCodec;
 use crate::vectors;
 
@@ -114,26 +114,23 @@ impl Cut {
     }
 
     fn encode_vector(&self, values: &[f64], out: &mut Vec<u8>) {
-        let mask = (1u64 << self.right_bits) - 1;
-        let rights: Vec<u64> = values.iter().map(|value| value.to_bits() & mask).collect();
-        let left_of = |value: f64| (value.to_bits() >> self.right_bits) as u16;
+        let bits: Vec<i64> = values.iter().map(|value| value.to_bits() as i64).collect();
         let mut exceptions = Vec::new();
-        let codes: Vec<u64> = values
-            .iter()
-            .enumerate()
-            .map(|(index, &value)| {
-                let left = left_of(value);
-                let code = self.dictionary.iter().position(|&entry| entry == left);
-                code.unwrap_or_else(|| {
+        let mut codes = Vec::with_capacity(values.len());
+        for (index, bits) in bits.iter().enumerate() {
+            let left = (*bits as u64 >> self.right_bits) as u16;
+            match self.dictionary.iter().position(|&entry| entry == left) {
+                Some(code) => codes.push(code as i64),
+                None => {
+                    codes.push(0);
                     exceptions.push((index as u16, left));
-                    0
-                }) as u64
-            })
-            .collect();
+                }
+            }
+        }
         // No more than there are values, 1,024.
         out.extend_from_slice(&(exceptions.len() as u16).to_le_bytes());
-        pack_offsets(&codes, self.code_bits(), out);
-        pack_offsets(&rights, self.right_bits, out);
+        pack(&codes, 0, self.code_bits(), out);
+        pack(&bits, 0, self.right_bits, out);
         out.extend(exceptions.iter().flat_map(|(index, _)| index.to_le_bytes()));
         out.extend(exceptions.iter().flat_map(|(_, left)| left.to_le_bytes()));
     }
@@ -164,28 +161,21 @@ impl Cut {
     ) -> Result<(), DecodeError> {
         let source = &mut bytes;
         let exceptions = u16::from_le_bytes(take_array(source, "ALP-RD exceptions")?);
-        let codes = take_slice(source, packed_bytes(k, self.code_bits()), "ALP-RD codes")?;
-        let rights = take_slice(source, packed_bytes(k, self.right_bits), "ALP-RD right parts")?;
+        let (mut codes, mut rights) = (Vec::with_capacity(k), Vec::with_capacity(k));
+        unpack(source, k, 0, self.code_bits(), &mut codes)?;
+        unpack(source, k, 0, self.right_bits, &mut rights)?;
         let exceptions = Scattered::take(source, exceptions.into(), k)?;
+        // A code past the dictionary, which no encoder writes, means 0.
         let mut lefts = [0; ENTRIES_MAX];
         for (left, entry) in lefts.iter_mut().zip(&self.dictionary) {
             *left = u64::from(*entry) << self.right_bits;
         }
-        let mut scratch = [const { MaybeUninit::uninit() }; VECTOR_VALUES];
-        let scratch = &mut scratch[..k];
-        // A code past the dictionary, which no encoder writes, means 0.
-        unpack_each(codes, self.code_bits(), scratch, |code| lefts[code as usize % ENTRIES_MAX]);
-        // SAFETY: `unpack_each` writes all of the slots it is given.
-        let lefts = unsafe { scratch.assume_init_ref() };
         let start = out.len();
         out.reserve(k);
-        unpack_each(rights, self.right_bits, &mut out.spare_capacity_mut()[..k], f64::from_bits);
-        // SAFETY: `unpack_each` writes all of the slots it is given.
+        kernels::join(&codes, &rights, &lefts, &mut out.spare_capacity_mut()[..k]);
+        // SAFETY: `join` writes all of the slots it is given.
         unsafe { out.set_len(start + k) };
         let values = &mut out[start..];
-        for (value, left) in values.iter_mut().zip(lefts) {
-            *value = f64::from_bits(value.to_bits() | left);
-        }
         let mask = (1u64 << self.right_bits) - 1;
         exceptions.each(|index, left| {
             let left = u64::from(u16::from_le_bytes(left)) << self.right_bits;

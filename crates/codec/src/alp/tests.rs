@@ -1,10 +1,7 @@
-use std::mem::MaybeUninit;
-
 use super::block::{Alp, AlpDelta};
-use super::kernels::{ROW_BYTES, pack, unpack};
 use super::rd::AlpRd;
 use super::window::Window;
-use crate::codec::{Codec, VECTOR_VALUES, Values};
+use crate::codec::{Codec, Values};
 use crate::float_series::{check_damage, check_round_trip, each_series};
 use crate::typed::OfFloats;
 
@@ -63,26 +60,6 @@ fn size<T: crate::typed::FloatCodec>(_: &T, values: &[f64]) -> usize {
     let mut out = Vec::new();
     assert!(T::encode(values, &mut out));
     out.len()
-}
-
-#[test]
-fn lanes_of_every_width_come_back_by_every_instruction_set() {
-    let mut rng = fastrand::Rng::with_seed(3);
-    for width in 0..=64 {
-        let mask = if width == 0 { 0 } else { u64::MAX >> (64 - width) };
-        let offsets: [u64; VECTOR_VALUES] = std::array::from_fn(|_| rng.u64(..) & mask);
-        let mut packed = Vec::new();
-        pack(&offsets, width, &mut packed);
-        assert_eq!(packed.len(), ROW_BYTES * width as usize);
-        let mut out = [MaybeUninit::new(0); VECTOR_VALUES];
-        unpack(&packed, width, &mut out, |offset| offset);
-        // SAFETY: made of zeros.
-        assert!(out.map(|value| unsafe { value.assume_init() }) == offsets, "width {width}");
-        let mut out = [MaybeUninit::new(0); VECTOR_VALUES];
-        super::kernels::unpack_baseline(&packed, width, &mut out, |offset| offset);
-        // SAFETY: made of zeros.
-        assert!(out.map(|value| unsafe { value.assume_init() }) == offsets, "width {width}");
-    }
 }
 
 #[test]

@@ -5,15 +5,15 @@
 
 use std::mem::MaybeUninit;
 
-use super::decimals::{EXCEPTION_BITS, EXPONENT_MAX, Exponents, Factors, INTEGER_LIMIT, Scaled};
-use super::kernels::{Slots, decode_offsets, decode_steps, unscale};
-use super::packed::{pack_offsets, packed_bytes, unpack_each};
+use super::decimals::{EXCEPTION_BITS, Exponents, Factors, INTEGER_LIMIT, Scaled};
+use super::kernels;
 use super::scattered::Scattered;
 use super::window::Window;
 use crate::DecodeError;
-use crate::bitpack::unpack_with;
 use crate::codec::VECTOR_VALUES;
 use crate::cursor::{take_array, take_slice};
+use crate::lanes::pack::{pack, packed_len, unpack};
+use crate::lanes::scan;
 
 const FRAME: u8 = 0;
 const DELTA: u8 = 1;
@@ -48,10 +48,10 @@ pub(super) struct Encoder {
 #[derive(Default)]
 struct Body {
     form: u8,
-    width: u32,
-    base: i64,
+    window: Window,
     before: i64,
-    offsets: Vec<u64>,
+    /// Integers or steps; those outside of the window count for nothing.
+    packed: Vec<i64>,
     long_steps: Vec<(u16, i64)>,
     exceptions: Vec<u16>,
 }
@@ -104,22 +104,19 @@ impl Encoder {
     }
 
     fn write(&self, values: &[f64], exponents: Exponents, out: &mut Vec<u8>) {
-        let Body { form, width, base, before, offsets, long_steps, exceptions } = &self.body;
-        let Window { base: lowest, width: ulp_width } = self.ulp_window;
+        let Body { form, window, before, packed, long_steps, exceptions } = &self.body;
+        let ulps = self.ulp_window;
         // Widths are at most 64, corrections 8 bits, counts no more than the 1,024 values.
-        out.extend_from_slice(&[exponents.e, exponents.f, *width as u8, *form]);
-        out.extend_from_slice(&[ulp_width as u8, lowest as i8 as u8]);
+        out.extend_from_slice(&[exponents.e, exponents.f, window.width as u8, *form]);
+        out.extend_from_slice(&[ulps.width as u8, ulps.base as i8 as u8]);
         out.extend_from_slice(&(exceptions.len() as u16).to_le_bytes());
-        out.extend_from_slice(&base.to_le_bytes());
+        out.extend_from_slice(&window.base.to_le_bytes());
         if *form == DELTA {
             out.extend_from_slice(&before.to_le_bytes());
             out.extend_from_slice(&(long_steps.len() as u16).to_le_bytes());
         }
-        pack_offsets(offsets, *width, out);
-        let ulps = |&ulps: &i64| {
-            if self.ulp_window.holds(ulps) { self.ulp_window.offset(ulps) } else { 0 }
-        };
-        pack_offsets(&self.ulps.iter().map(ulps).collect::<Vec<u64>>(), ulp_width, out);
+        pack(packed, window.base, window.width, out);
+        pack(&self.ulps, ulps.base, ulps.width, out);
         out.extend(long_steps.iter().flat_map(|(index, _)| index.to_le_bytes()));
         out.extend(long_steps.iter().flat_map(|(_, step)| step.to_le_bytes()));
         out.extend(exceptions.iter().flat_map(|index| index.to_le_bytes()));
@@ -131,7 +128,7 @@ impl Encoder {
         self.steps.clear();
         self.steps.extend(self.integers.windows(2).map(|pair| pair[1] - pair[0]));
         let window = Window::best(&self.steps, EXCEPTION_BITS);
-        if window.width >= self.body.width {
+        if window.width >= self.body.window.width {
             return;
         }
         let mut delta = Body::default();
@@ -144,11 +141,9 @@ impl Encoder {
 
 impl Body {
     fn frame(&mut self, window: Window, integers: &[i64], exact: &[bool]) {
-        *self = Body { form: FRAME, width: window.width, base: window.base, ..Body::default() };
+        *self = Body { form: FRAME, window, packed: integers.to_vec(), ..Body::default() };
         for (index, (&integer, &exact)) in integers.iter().zip(exact).enumerate() {
-            let held = window.holds(integer);
-            self.offsets.push(if held { window.offset(integer) } else { 0 });
-            if !(exact && held) {
+            if !(exact && window.holds(integer)) {
                 self.exceptions.push(index as u16);
             }
         }
@@ -160,21 +155,20 @@ impl Body {
         // The step that exceptions and the first value take.
         let still = if window.holds(0) { 0 } else { window.base };
         let mut sum = integers[0] - still;
-        *self = Body { form: DELTA, width: window.width, base: window.base, ..Body::default() };
-        self.before = sum;
+        *self = Body { form: DELTA, window, before: sum, ..Body::default() };
         for (index, &integer) in integers.iter().enumerate() {
             let step = integer - sum;
             let next_fits =
                 integers.get(index + 1).is_some_and(|&next| window.holds(next - sum - still));
             if window.holds(step) {
-                self.offsets.push(window.offset(step));
+                self.packed.push(step);
                 sum = integer;
             } else if exact[index] && !next_fits {
-                self.offsets.push(0);
+                self.packed.push(window.base);
                 self.long_steps.push((index as u16, step));
                 sum = integer;
             } else {
-                self.offsets.push(window.offset(still));
+                self.packed.push(still);
                 sum += still;
             }
             if !exact[index] || sum != integer {
@@ -187,7 +181,7 @@ impl Body {
     fn size(&self) -> usize {
         let before = if self.form == DELTA { 10 } else { 0 };
         let scattered = self.long_steps.len() + self.exceptions.len();
-        before + packed_bytes(self.offsets.len(), self.width) + 10 * scattered
+        before + packed_len(self.packed.len(), self.window.width) + 10 * scattered
     }
 }
 
@@ -215,8 +209,9 @@ impl Header {
         let [e, f, width, form, ulp_width, lowest] = take_array(source, "ALP header")?;
         let exceptions = u16::from_le_bytes(take_array(source, "ALP header")?);
         let base = i64::from_le_bytes(take_array(source, "ALP base")?);
+        let exponents = Exponents { e, f };
         let invalid = |what, found: u64| Err(DecodeError::Invalid { what, found });
-        if e > EXPONENT_MAX || f > e {
+        if !exponents.are_valid() {
             return invalid("ALP exponent", e.max(f).into());
         }
         if u32::from(width) > WIDTH_MAX || u32::from(ulp_width) > ULP_WIDTH_MAX {
@@ -235,7 +230,7 @@ impl Header {
             _ => return invalid("ALP form", form.into()),
         };
         Ok(Header {
-            by: Exponents { e, f }.factors(),
+            by: exponents.factors(),
             width: width.into(),
             ulp_width: ulp_width.into(),
             lowest_ulps: lowest as i8,
@@ -253,57 +248,50 @@ impl Header {
 pub(super) fn decode(mut bytes: &[u8], k: usize, out: &mut Vec<f64>) -> Result<(), DecodeError> {
     let source = &mut bytes;
     let header = Header::take(source)?;
-    let packed = take_slice(source, packed_bytes(k, header.width), "ALP offsets")?;
-    let ulps = take_slice(source, packed_bytes(k, header.ulp_width), "ALP corrections")?;
+    let packed = take_slice(source, packed_len(k, header.width), "ALP offsets")?;
+    let ulps = take_slice(source, packed_len(k, header.ulp_width), "ALP corrections")?;
     let long_steps = Scattered::take(source, header.delta.map_or(0, |delta| delta.long_steps), k)?;
     let exceptions = Scattered::take(source, header.exceptions, k)?;
     let start = out.len();
     out.reserve(k);
     let slots = &mut out.spare_capacity_mut()[..k];
     match header.delta {
-        None => decode_frame(packed, &header, slots),
+        None => decode_frame(packed, &header, slots)?,
         Some(Delta { before, .. }) => {
-            let mut steps = [const { MaybeUninit::uninit() }; VECTOR_VALUES];
-            let steps = unpack_plus(packed, header.width, header.base, &mut steps, k);
-            long_steps.each(|index, step| steps[index] = u64::from_le_bytes(step));
-            decode_steps(steps, before, header.by, slots);
+            let mut integers = unpacked(packed, k, header.base, header.width)?;
+            long_steps.each(|index, step| integers[index] = i64::from_le_bytes(step));
+            integers[0] = integers[0].wrapping_add(before);
+            scan::running_sum(&mut integers);
+            kernels::unscale(&integers, header.by, slots);
         }
     }
     // SAFETY: both ways have written all `k` slots. Zeros first would cost a fifth of the time.
     unsafe { out.set_len(start + k) };
     let values = &mut out[start..];
     if header.ulp_width > 0 || header.lowest_ulps != 0 {
-        let mut scratch = [const { MaybeUninit::uninit() }; VECTOR_VALUES];
-        let lowest = header.lowest_ulps.into();
-        let ulps = unpack_plus(ulps, header.ulp_width, lowest, &mut scratch, k);
-        for (value, ulps) in values.iter_mut().zip(ulps) {
-            *value = f64::from_bits(value.to_bits().wrapping_add(*ulps));
-        }
+        kernels::correct(values, &unpacked(ulps, k, header.lowest_ulps.into(), header.ulp_width)?);
     }
     exceptions.each(|index, bits| values[index] = f64::from_le_bytes(bits));
     Ok(())
 }
 
-fn decode_frame(packed: &[u8], header: &Header, slots: &mut [MaybeUninit<f64>]) {
+/// Writes all `slots`.
+fn decode_frame(
+    packed: &[u8],
+    header: &Header,
+    slots: &mut [MaybeUninit<f64>],
+) -> Result<(), DecodeError> {
     let Header { by, width, base, .. } = *header;
-    match <&mut Slots<f64>>::try_from(&mut *slots) {
-        Ok(whole) => decode_offsets(packed, width, base, by, whole),
-        Err(_) => unpack_with(packed, width, slots, |offset| {
-            MaybeUninit::new(unscale(offset.wrapping_add(base as u64), by))
-        }),
+    match <&mut [MaybeUninit<f64>; VECTOR_VALUES]>::try_from(&mut *slots) {
+        Ok(whole) if width > 0 => kernels::decode_frame(packed, width, base, by, whole),
+        _ => kernels::unscale(&unpacked(packed, slots.len(), base, width)?, by, slots),
     }
+    Ok(())
 }
 
-/// The first `k` of `sums`, filled with `base + offset`.
-fn unpack_plus<'a>(
-    packed: &[u8],
-    width: u32,
-    base: i64,
-    sums: &'a mut Slots<u64>,
-    k: usize,
-) -> &'a mut [u64] {
-    let base = base as u64;
-    unpack_each(packed, width, &mut sums[..k], |offset| offset.wrapping_add(base));
-    // SAFETY: `unpack_each` writes all of the slots it is given.
-    unsafe { sums[..k].assume_init_mut() }
+/// `base + offset` of `k` packed offsets.
+fn unpacked(mut packed: &[u8], k: usize, base: i64, width: u32) -> Result<Vec<i64>, DecodeError> {
+    let mut integers = Vec::with_capacity(k);
+    unpack(&mut packed, k, base, width, &mut integers)?;
+    Ok(integers)
 }

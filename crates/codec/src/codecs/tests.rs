@@ -298,6 +298,15 @@ fn the_table_is_in_order() {
     }
 }
 
+#[test]
+fn every_decoder_has_a_fuzz_target() {
+    let targets = include_str!("../../fuzz/Cargo.toml");
+    for codec in Codecs::builtin().iter() {
+        let target = format!("name = \"{:?}-{}\"", codec.kind(), codec.name()).to_lowercase();
+        assert!(targets.contains(&target), "crates/codec/fuzz/Cargo.toml needs a [[bin]] {target}");
+    }
+}
+
 /// A user's codec: only the value 42.
 struct FortyTwo {
     id: u16,

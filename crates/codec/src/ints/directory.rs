@@ -6,12 +6,13 @@
 //!
 //! | part | bytes |
 //! |---|---|
-//! | for each column | u8 bits of an offset, 0 to 64; u8 bytes of the least number, 0 to 8; the least number, zigzag, in that many bytes |
+//! | for each column | u8 bits of an offset, 0 to 64; u8 bytes of the least number, 0 to 8 |
+//! | for each column | the least number, zigzag, in that many bytes |
 //! | entries | for each vector the offsets of its columns, bit-packed without gaps (lowest bit first, columns in order); filled up to a whole byte |
 
 use crate::DecodeError;
 use crate::bitpack;
-use crate::cursor::{take_array, take_slice};
+use crate::cursor::take_slice;
 use crate::varint::{unzigzag, zigzag};
 
 #[cfg(test)]
@@ -47,6 +48,8 @@ pub(super) fn end_entry(length: usize) -> Entry {
 pub(super) fn encode(entries: &[Entry], columns: usize, out: &mut Vec<u8>) {
     let mut least = [0; COLUMNS_MAX];
     let mut widths = [0; COLUMNS_MAX];
+    let heads = out.len();
+    out.resize(heads + 2 * columns, 0);
     for column in 0..columns {
         let numbers = || entries.iter().map(|entry| entry[column]);
         let (min, max) = (numbers().min().unwrap_or(0), numbers().max().unwrap_or(0));
@@ -54,7 +57,7 @@ pub(super) fn encode(entries: &[Entry], columns: usize, out: &mut Vec<u8>) {
         widths[column] = bitpack::width_of(max.wrapping_sub(min) as u64);
         let bytes = zigzag(min).to_le_bytes();
         let used = bytes.len() - zigzag(min).leading_zeros() as usize / 8;
-        out.extend_from_slice(&[widths[column] as u8, used as u8]);
+        out[heads + 2 * column..][..2].copy_from_slice(&[widths[column] as u8, used as u8]);
         out.extend_from_slice(&bytes[..used]);
     }
     let stride: u32 = widths.iter().sum();
@@ -90,20 +93,22 @@ impl<'a> Directory<'a> {
     ) -> Result<Self, DecodeError> {
         let mut directory =
             Self { least: [0; COLUMNS_MAX], widths: [0; COLUMNS_MAX], stride: 0, entries: &[] };
-        for column in 0..columns {
-            let [width, used] = take_array(source, "directory")?;
+        let heads = take_slice(source, 2 * columns, "directory")?;
+        for (column, &[width, used]) in heads.as_chunks::<2>().0.iter().enumerate() {
             if width > 64 || used > 8 {
                 let found = u64::from(width.max(used));
                 return Err(DecodeError::Invalid { what: "column of a directory", found });
             }
             directory.widths[column] = width.into();
             directory.stride += usize::from(width);
-            if used > 0 {
-                let mut least = [0; 8];
-                let bytes = take_slice(source, used.into(), "directory")?;
-                least[..bytes.len()].copy_from_slice(bytes);
-                directory.least[column] = unzigzag(u64::from_le_bytes(least));
-            }
+            // A load of eight bytes and a mask: the number's own bytes are mostly fewer.
+            let bytes = match source.first_chunk::<8>() {
+                Some(eight) => u64::from_le_bytes(*eight),
+                None => bits_at(source, 0, 64),
+            };
+            take_slice(source, used.into(), "least number of a directory")?;
+            let mask = !(u64::MAX << 1 << (8 * used).saturating_sub(1));
+            directory.least[column] = unzigzag(if used == 0 { 0 } else { bytes & mask });
         }
         let length = (vectors * directory.stride).div_ceil(8);
         directory.entries = take_slice(source, length, "entries of a directory")?;

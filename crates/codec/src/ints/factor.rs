@@ -88,6 +88,11 @@ impl Scale {
         out.extend(values.iter().map(multiple));
     }
 
+    /// The value of a multiple.
+    pub(super) fn value(self, multiple: i64) -> i64 {
+        self.origin.wrapping_add(multiple.wrapping_mul(self.factor))
+    }
+
     /// Turns multiples into values.
     #[inline]
     pub(super) fn multiply(self, multiples: &mut [i64]) {

@@ -25,7 +25,11 @@ mod tests;
 /// Values that are written for each run at once, before its length is looked at.
 const STEP: usize = 8;
 
-/// `run-length`: stores any values.
+/// Values that runs must have on average. Shorter ones would decode below the speed of
+/// [`Speed::Hot`], since each run costs as much time as several values.
+const RUN_VALUES_MIN: usize = 4;
+
+/// `run-length`: stores blocks whose runs have [`RUN_VALUES_MIN`] values or more on average.
 pub(crate) struct RunLength;
 
 impl IntegerCodec for RunLength {
@@ -34,6 +38,10 @@ impl IntegerCodec for RunLength {
     const SPEED: Speed = Speed::Hot;
 
     fn encode(values: &[i64], out: &mut Vec<u8>) -> bool {
+        let changes = values.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        if (changes + 1) * RUN_VALUES_MIN > values.len() {
+            return false;
+        }
         let (mut ends, mut numbers, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         for vector in values.chunks(VECTOR_VALUES) {
             for (i, &value) in vector.iter().enumerate() {

@@ -2,8 +2,9 @@
 //!
 //! All arithmetic wraps: differences taken by wrapping subtraction come back exactly.
 //!
-//! A running sum is a chain of additions, one per value. With AVX-512 eight values are summed in three
-//! steps within a register, and only one addition per eight is left in the chain.
+//! A running sum is a chain of additions, one per value. With AVX-512 each place first gets the sum of the
+//! last eight values, in three steps (of 2, of 4, of 8); then one addition per eight values is left in the
+//! chain: to each place what is in the place eight before.
 
 use super::dispatch::for_each_processor;
 
@@ -34,23 +35,33 @@ fn running_sum_from(mut sum: i64, values: &mut [i64]) {
 fn running_sum_avx512(values: &mut [i64]) {
     use std::arch::x86_64::{
         __m512i, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_loadu_si512,
-        _mm512_permutexvar_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_storeu_si512,
+        _mm512_maskz_loadu_epi64, _mm512_setzero_si512, _mm512_storeu_si512,
     };
-    let zero = _mm512_setzero_si512();
-    let last = _mm512_set1_epi64(7);
-    let mut sum = zero;
     let (eights, rest) = values.as_chunks_mut::<8>();
-    for eight in &mut *eights {
-        let eight: *mut __m512i = eight.as_mut_ptr().cast();
-        // SAFETY: `eight` points to eight values, 64 bytes; the load may be unaligned.
-        let mut sums = unsafe { _mm512_loadu_si512(eight) };
-        // Shifted by 1, 2 and 4 values with zeros coming in: sums of 2, 4 and 8 values.
-        sums = _mm512_add_epi64(sums, _mm512_alignr_epi64::<7>(sums, zero));
-        sums = _mm512_add_epi64(sums, _mm512_alignr_epi64::<6>(sums, zero));
-        sums = _mm512_add_epi64(sums, _mm512_alignr_epi64::<4>(sums, zero));
-        // SAFETY: as the load.
-        unsafe { _mm512_storeu_si512(eight, _mm512_add_epi64(sums, sum)) };
-        sum = _mm512_add_epi64(sum, _mm512_permutexvar_epi64(last, sums));
+    let [first, ..] = eights else { return running_sum_from(0, rest) };
+    // Of the eight before: sums of 2, sums of 4, and all.
+    let (mut twos_before, mut fours_before, mut sums) =
+        (_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512());
+    // The eight values one place earlier, which are loaded before they are written over.
+    // SAFETY: the mask leaves out the place before the first value; seven of the first eight are read.
+    let mut earlier = unsafe { _mm512_maskz_loadu_epi64(0xfe, first.as_ptr().wrapping_sub(1)) };
+    let count = eights.len();
+    for (i, eight) in eights.iter_mut().enumerate() {
+        let at: *mut __m512i = eight.as_mut_ptr().cast();
+        // SAFETY: `at` points to eight values, 64 bytes; the load may be unaligned.
+        let these = unsafe { _mm512_loadu_si512(at) };
+        let twos = _mm512_add_epi64(these, earlier);
+        if i + 1 < count {
+            // SAFETY: the last of these and seven of the next eight, of which there are some.
+            earlier = unsafe { _mm512_loadu_si512(at.cast::<i64>().add(7).cast()) };
+        }
+        let fours = _mm512_add_epi64(twos, _mm512_alignr_epi64::<6>(twos, twos_before));
+        let eights = _mm512_add_epi64(fours, _mm512_alignr_epi64::<4>(fours, fours_before));
+        // The sum of the last eight values, and the sum up to the value eight before.
+        sums = _mm512_add_epi64(sums, eights);
+        (twos_before, fours_before) = (twos, fours);
+        // SAFETY: as the first load.
+        unsafe { _mm512_storeu_si512(at, sums) };
     }
     let sum = eights.last().map_or(0, |eight| eight[7]);
     running_sum_from(sum, rest);
@@ -62,6 +73,11 @@ for_each_processor! {
         for value in values {
             *value = origin.wrapping_add(value.wrapping_mul(factor));
         }
+    }
+
+    /// Appends `count` values: `first`, `first + step`, `first + 2 * step` and so on.
+    pub(crate) fn ramp(first: i64, step: i64, count: usize, out: &mut Vec<i64>) {
+        out.extend((0..count).map(|i| first.wrapping_add(step.wrapping_mul(i as i64))));
     }
 
     /// Writes `differences[i] = values[i + 1] - values[i]`; there is one less of them.

@@ -60,7 +60,7 @@ pub(crate) fn new_table(create: &CreateTable, name: Name) -> Result<NewTable> {
             return Err(Error::new(Code::DuplicateColumn, message));
         }
     }
-    Ok(NewTable { name, columns, mode: with.mode, partition: with.partition })
+    Ok(NewTable { name, columns, mode: with.mode, partition: with.partition, codec: None })
 }
 
 fn refuse_extras(create: &CreateTable) -> Result<()> {

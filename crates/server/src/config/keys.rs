@@ -150,10 +150,26 @@ static KEYS: &[Key] = &[
     key(
         "storage.hot_for",
         Kind::Duration,
-        "7d",
+        "2h",
         None,
-        "Reserved for native hot segments: how long a partition stays hot after its last write. In \
-         this version every flush writes Parquet, and the value is only checked.",
+        "How long a partition stays in native hot segments after its end and its last write; then it \
+         becomes cold. `0s` writes Parquet at once.",
+    ),
+    key(
+        "storage.cold_format",
+        Kind::Choice(&["parquet", "native"]),
+        "parquet",
+        None,
+        "What a cold partition is: `parquet` is open to any reader, `native` leaves it in hot segments \
+         for ever.",
+    ),
+    key(
+        "storage.mmap",
+        Kind::Bool,
+        "true",
+        None,
+        "Read hot segments as memory. `false` reads them by range, which is slower, and turns an I/O \
+         error of the disk into an error of the query instead of the end of the process.",
     ),
     key(
         "storage.reserve",
@@ -193,7 +209,7 @@ static KEYS: &[Key] = &[
         "auto",
         Some("memory-limit"),
         "Bound on the memory of the process. A quarter is for rows in memory, a quarter for request \
-         bodies and the log, 15 % for queries. Above 85 % new requests wait, then get 503 \
+         bodies and the log, 15 % for caches, 15 % for queries. Above 85 % new requests wait, then get 503 \
          memory_limit. `auto` is half of the machine or of the container.",
     ),
     key(

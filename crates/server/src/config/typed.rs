@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pulsora_model::{Code, Error, Result};
-use pulsora_storage::{Durability, Options, Recover};
+use pulsora_storage::{ColdFormat, Durability, Options, Recover};
 
 use super::keys::Kind;
 use super::load::{Setting, load};
@@ -56,8 +56,12 @@ pub struct StorageConfig {
     pub flush_age: Duration,
     /// Size at which rows in memory are flushed, bytes.
     pub flush_bytes: u64,
-    /// Reserved for native hot segments.
+    /// How long a partition stays hot.
     pub hot_for: Duration,
+    /// What it becomes then.
+    pub cold_format: ColdFormat,
+    /// Whether hot segments are read as memory.
+    pub mmap: bool,
     /// Disk space kept free, bytes.
     pub reserve: u64,
     /// What a damaged log means.
@@ -187,6 +191,8 @@ impl Config {
                 flush_age: read.duration("storage.flush_age")?,
                 flush_bytes: read.bytes("storage.flush_bytes")?.unwrap_or(flush_auto),
                 hot_for: read.duration("storage.hot_for")?,
+                cold_format: ColdFormat::parse(&read.text("storage.cold_format"))?,
+                mmap: read.flag("storage.mmap")?,
                 reserve: read.bytes("storage.reserve")?.unwrap_or(0),
                 recover: match read.text("storage.recover").as_str() {
                     "skip-corrupt" => Recover::SkipCorrupt,
@@ -231,7 +237,7 @@ impl Config {
     }
 
     /// What the engine is opened with: a quarter of the memory for memtables, a quarter for the
-    /// queue of writes.
+    /// queue of writes, 15 % for decoded parts of hot segments.
     pub fn storage_options(&self) -> Options {
         let quarter = self.memory.limit / 4;
         Options {
@@ -242,6 +248,10 @@ impl Config {
             queue_bytes: quarter,
             wal_bytes: self.wal.max_bytes,
             reserve_bytes: self.storage.reserve,
+            hot_for: self.storage.hot_for,
+            cold_format: self.storage.cold_format,
+            mmap: self.storage.mmap,
+            cache_bytes: self.memory.limit / 100 * 15,
             ..Options::new(&self.storage.data_dir)
         }
     }

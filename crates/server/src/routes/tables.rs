@@ -206,7 +206,7 @@ fn new_table(name: Name, create: Create) -> Result<NewTable> {
     let mode = create.mode.as_deref().map_or(Ok(Mode::Append), Mode::parse)?;
     let partition =
         create.partition.as_deref().map_or(Ok(PartitionWidth::Auto), PartitionWidth::parse)?;
-    Ok(NewTable { name, columns, mode, partition })
+    Ok(NewTable { name, columns, mode, partition, codec: None })
 }
 
 fn new_column(column: CreateColumn) -> Result<NewColumn> {

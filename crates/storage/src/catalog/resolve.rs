@@ -147,6 +147,7 @@ impl Work {
             mode: write.options.mode,
             partition: write.options.partition,
             created_at_ns: now_ns,
+            codec: write.options.codec.clone(),
         };
         let schema =
             TableSchema { next_column: ColumnId(schema.columns.len() as u32 + 1), ..schema };

@@ -13,6 +13,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pulsora_env::store::TEMPORARY_SUFFIX;
 use pulsora_env::{DirEntry, Env, File, Files, LocalStore, Store};
 use pulsora_model::{Code, Error, Result, Sequence, TableId};
@@ -21,7 +22,7 @@ use super::options::Recover;
 use crate::catalog::Catalog;
 use crate::manifest::{ManifestLog, ManifestState};
 use crate::read::{ScanCounters, TimeRange};
-use crate::segment::{ReadSpec, RowChoice, Segment, SegmentAccess, SegmentFile, SegmentMeta};
+use crate::segment::{ReadSpec, RowChoice, Segment, SegmentAccess, SegmentFile, SegmentFormat};
 use crate::wal::{Record, Section, replay};
 
 /// What is left of a log file when only its header is of interest: the header's page.
@@ -267,6 +268,10 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
     fn lengths(&mut self, state: &ManifestState) {
         let mut ends: HashMap<&str, u64> = HashMap::new();
         for meta in &state.segments {
+            // In an object of several segments, the last may be gone.
+            if meta.format == SegmentFormat::Hot {
+                continue;
+            }
             let end = ends.entry(&meta.object).or_default();
             *end = (*end).max(meta.offset + meta.length);
         }
@@ -283,7 +288,7 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
     /// Objects that no edit names: what a crash leaves between writing a segment and its edit.
     fn notes(&mut self, state: Option<&ManifestState>) {
         let segments = state.map_or(&[][..], |state| &state.segments);
-        let known: HashSet<&str> = segments.iter().flat_map(|meta| objects_of(meta)).collect();
+        let known: HashSet<&str> = segments.iter().flat_map(|meta| meta.objects()).collect();
         let mut orphans: Vec<(String, u64)> = self
             .objects
             .iter()
@@ -304,11 +309,6 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
     }
 }
 
-fn objects_of(meta: &SegmentMeta) -> impl Iterator<Item = &str> {
-    let ids = meta.ids.iter().map(|ids| ids.object.as_str());
-    std::iter::once(meta.object.as_str()).chain(ids)
-}
-
 /// The whole segment's checksum, its Parquet footer, its number of rows, its delete bitmap.
 fn check_segment(segment: &Segment, catalog: &Catalog) -> Result<()> {
     let meta = &segment.meta;
@@ -320,6 +320,7 @@ fn check_segment(segment: &Segment, catalog: &Catalog) -> Result<()> {
         time_column: table.time().id,
         time: TimeRange::ALL,
         tags: Vec::new(),
+        fields: Vec::new(),
         rows: RowChoice::Live,
         groups: Some(0..0),
         batch_rows: 1,
@@ -405,6 +406,10 @@ impl Files for Untouched {
         let header = next.is_some_and(|next| path.file_name().is_some_and(|name| name == next));
         let end = if header { HEADER_PAGE } else { u64::MAX };
         Ok(Arc::new(UntouchedFile { file: self.files.open(path)?, end }))
+    }
+
+    fn map(&self, path: &Path) -> io::Result<Bytes> {
+        self.files.map(path)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {

@@ -84,7 +84,7 @@ fn same_shape(a: &TableSchema, b: &TableSchema) -> bool {
     let shape = |schema: &TableSchema| {
         let columns: Vec<_> =
             schema.columns.iter().map(|c| (c.name.clone(), c.kind, c.ty)).collect();
-        (columns, schema.mode, schema.partition)
+        (columns, schema.mode, schema.partition, schema.codec.clone())
     };
     shape(a) == shape(b)
 }
@@ -140,6 +140,7 @@ fn new_schema(
         mode: table.mode,
         partition: table.partition,
         created_at_ns: now_ns,
+        codec: table.codec.clone(),
     })
 }
 

@@ -19,7 +19,7 @@ use pulsora_model::{Code, Error, Name, Result, Sequence, TableId};
 use super::command::{apply_all, changes};
 use super::options::Durability;
 use super::queue::{Event, Reply};
-use super::request::{Command, FlushFilter, Receipt, WriteRequest};
+use super::request::{Command, FlushFilter, NewTable, Receipt, WriteRequest};
 use super::shared::{FlushWaiter, Shared};
 use super::stored::StoredValues;
 use crate::catalog::{Catalog, CatalogChange, ResolvedRows, resolve};
@@ -226,6 +226,11 @@ impl Committer {
                 earlier,
                 here: &rows,
             };
+            if let Some(codec) = &write.options.codec
+                && catalog.find_table(&request.database, &write.table).is_none()
+            {
+                self.shared.options.check_codec(codec)?;
+            }
             let resolution = resolve(&catalog, &request.database, write, &stored, now_ns)?;
             catalog = resolution.catalog;
             changes.extend(resolution.changes);
@@ -251,6 +256,9 @@ impl Committer {
         self.shared.check_writable()?;
         if matches!(command, Command::CreateDatabase { .. } | Command::CreateTable { .. }) {
             self.shared.reserve.check()?;
+        }
+        if let Command::CreateTable { table: NewTable { codec: Some(codec), .. }, .. } = command {
+            self.shared.options.check_codec(codec)?;
         }
         let changes = changes(&self.catalog, command, self.shared.env.clock.wall_ns())?;
         self.catalog = apply_all(&self.catalog, &changes)?;

@@ -25,6 +25,22 @@ pub(crate) struct Counters {
     pub flushed_bytes: AtomicU64,
     pub skipped_groups: AtomicU64,
     pub torn_groups: AtomicU64,
+    pub compaction: CompactionCounters,
+}
+
+/// What became of rewrites.
+#[derive(Default)]
+pub(crate) struct CompactionCounters {
+    pub merges: AtomicU64,
+    pub conversions: AtomicU64,
+    /// Given up because an input was gone or had lost rows.
+    pub overtaken: AtomicU64,
+    pub errors: AtomicU64,
+    /// Of committed rewrites: rows and bytes of the outputs, bytes of the inputs.
+    pub rows: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    pub ns: AtomicU64,
 }
 
 impl Counters {

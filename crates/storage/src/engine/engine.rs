@@ -14,6 +14,7 @@ use super::request::{Command, FlushFilter, Pending, Room, WriteRequest};
 use super::shared::{ROOM_UNIT, Shared};
 use super::stats::EngineStats;
 use crate::catalog::Catalog;
+use crate::compaction::run::Compactor;
 use crate::flush::run::Flusher;
 use crate::read::Snapshot;
 
@@ -36,12 +37,17 @@ impl Engine {
         let mut committer = Committer::new(Arc::clone(&shared), recovered.start);
         // Every task of the engine starts here.
         let flush = env.tasks.spawn("flush", Box::new(move || flusher.step()));
+        let mut compactor = Compactor::new(Arc::clone(&shared));
+        let compaction = env.tasks.spawn("compaction", Box::new(move || compactor.step()));
         let commit = env.tasks.spawn("commit", Box::new(move || committer.step()));
-        let set = shared.flush_task.set(flush).is_ok() && shared.commit_task.set(commit).is_ok();
+        let set = shared.flush_task.set(flush).is_ok()
+            && shared.compaction_task.set(compaction).is_ok()
+            && shared.commit_task.set(commit).is_ok();
         debug_assert!(set, "the tasks are started once");
         // A wake between spawn and set would be lost.
         shared.wake_commit();
         shared.wake_flush();
+        shared.wake_compaction();
         Ok(Engine { shared })
     }
 
@@ -73,7 +79,8 @@ impl Engine {
     /// What the last flush failed with; the rows are in the log then.
     pub fn close(&self) -> Result<()> {
         let outcome = self.begin_close().wait();
-        for task in [&self.shared.commit_task, &self.shared.flush_task] {
+        let shared = &self.shared;
+        for task in [&shared.commit_task, &shared.flush_task, &shared.compaction_task] {
             if let Some(task) = task.get() {
                 task.wait_finished();
             }

@@ -1,8 +1,11 @@
 //! What can be set at open. Every default is the shipped one.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use pulsora_codec::Codecs;
+use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result};
 
 /// When a write is acknowledged.
@@ -41,6 +44,29 @@ pub enum Recover {
     SkipCorrupt,
 }
 
+/// What becomes of a partition that is not hot any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColdFormat {
+    /// It is turned into Parquet, which any reader opens.
+    #[default]
+    Parquet,
+    /// It stays as it is.
+    Native,
+}
+
+impl ColdFormat {
+    /// # Errors
+    /// `invalid_request` when `text` is neither `parquet` nor `native`.
+    pub fn parse(text: &str) -> Result<ColdFormat> {
+        match text {
+            "parquet" => Ok(ColdFormat::Parquet),
+            "native" => Ok(ColdFormat::Native),
+            _ => Err(Error::new(Code::InvalidRequest, format!("{text:?} is not a cold format"))
+                .hint("use parquet or native")),
+        }
+    }
+}
+
 /// Settings of an engine.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -65,6 +91,18 @@ pub struct Options {
     pub sync_interval: Duration,
     /// Disk space kept for flush, manifest and drops, bytes; below it writes are refused.
     pub reserve_bytes: u64,
+    /// How long a partition stays in hot segments after its end and its last write. Zero: a flush
+    /// writes what partitions are when they are cold.
+    pub hot_for: Duration,
+    /// What a partition becomes then.
+    pub cold_format: ColdFormat,
+    /// Hot segments are read as memory where the store can map them; an I/O error under a map ends the
+    /// process. Otherwise they are read by range.
+    pub mmap: bool,
+    /// Decoded parts of hot segments that are kept, bytes.
+    pub cache_bytes: u64,
+    /// The codecs of hot segments; a segment that needs another one cannot be read.
+    pub codecs: Arc<Codecs>,
     /// Manifest edits between checkpoints: replaying 256 small files takes a few milliseconds.
     pub checkpoint_edits: u64,
 }
@@ -83,7 +121,37 @@ impl Options {
             wal_file_bytes: 64 << 20,
             sync_interval: Duration::from_secs(1),
             reserve_bytes: 256 << 20,
+            hot_for: Duration::from_secs(2 * 3600),
+            cold_format: ColdFormat::Parquet,
+            mmap: true,
+            cache_bytes: 64 << 20,
+            codecs: Arc::new(Codecs::builtin().clone()),
             checkpoint_edits: 256,
         }
+    }
+
+    /// Whether flushes write hot segments.
+    pub(crate) fn flushes_hot(&self) -> bool {
+        // Hot segments are read from the next commit on.
+        const READABLE: bool = false;
+        READABLE && (!self.hot_for.is_zero() || self.cold_format == ColdFormat::Native)
+    }
+
+    /// # Errors
+    /// `invalid_request` when no codec has this name, with those that there are.
+    pub(crate) fn check_codec(&self, name: &str) -> Result<()> {
+        let mut names: Vec<&str> = self.codecs.iter().map(|codec| codec.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.binary_search(&name).is_ok() {
+            return Ok(());
+        }
+        let near = nearest(name, names.iter().copied());
+        let meant = near.first().map(|near| format!("did you mean {near}? "));
+        Err(Error::new(Code::InvalidRequest, format!("there is no codec {name:?}")).hint(format!(
+            "{}the codecs are {}",
+            meant.unwrap_or_default(),
+            names.join(", ")
+        )))
     }
 }

@@ -15,7 +15,7 @@ use pulsora_model::{Code, Error, Result, Sequence, TableId};
 use super::commit::CommitterStart;
 use super::options::{Options, Recover};
 use super::reserve::Reserve;
-use super::shared::Shared;
+use super::shared::{SegmentIds, Shared};
 use crate::catalog::{Catalog, CatalogChange, ResolvedRows};
 use crate::manifest::{Edit, ManifestLog, ManifestState, Version};
 use crate::memtable::Memtable;
@@ -68,7 +68,12 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         if retry { manifest.commit(&edit) } else { Err(error) }
     })?;
     reserve.try_hold();
-    let segments = SegmentAccess::new(Arc::clone(&store));
+    let segments = SegmentAccess::with(
+        Arc::clone(&store),
+        Arc::clone(&options.codecs),
+        options.cache_bytes,
+        options.mmap,
+    );
     let version = Version::of_state(manifest.state(), manifest.number(), &segments);
     let published = Published {
         catalog: Arc::clone(&replayed.catalog),
@@ -83,7 +88,15 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         visible: last,
     };
     let wal = Wal::new(env.clone(), wal_dir, options.wal_file_bytes, log.next_file, log.next_group);
-    let shared = Shared::new(env.clone(), options, segments, published, lock, reserve);
+    let shared = Shared::new(
+        env.clone(),
+        options,
+        segments,
+        published,
+        lock,
+        reserve,
+        SegmentIds::new(epoch),
+    );
     let skipped = log.skipped_groups + replayed.misfits;
     shared.counters.skipped_groups.store(log.skipped_groups, Ordering::Relaxed);
     shared.counters.torn_groups.store(log.torn_groups, Ordering::Relaxed);
@@ -116,14 +129,7 @@ fn take_lock(env: &Env, dir: &std::path::Path) -> Result<Box<dyn Send + Sync>> {
 
 /// Removes objects that no edit names: what a crash left between writing a segment and its edit.
 fn remove_orphans(store: &dyn Store, state: &ManifestState) -> Result<()> {
-    let known: HashSet<&str> = state
-        .segments
-        .iter()
-        .flat_map(|meta| {
-            let ids = meta.ids.iter().map(|ids| ids.object.as_str());
-            std::iter::once(meta.object.as_str()).chain(ids)
-        })
-        .collect();
+    let known: HashSet<&str> = state.segments.iter().flat_map(|meta| meta.objects()).collect();
     let context = |e| Error::io("remove objects that nothing names", e);
     for prefix in ["cold/", "hot/", "manifest/"] {
         for (name, _) in store.list(prefix).map_err(context)? {

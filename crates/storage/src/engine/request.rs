@@ -39,6 +39,9 @@ pub struct NewTable {
     pub columns: Vec<NewColumn>,
     pub mode: Mode,
     pub partition: PartitionWidth,
+    /// Codec that columns of its kind are stored with in hot segments, by name; `None` = chosen by
+    /// size.
+    pub codec: Option<Name>,
 }
 
 /// A change of the catalog.
@@ -50,7 +53,8 @@ pub enum Command {
     /// `default` cannot be dropped. `database_not_found`.
     DropDatabase { name: Name },
     /// `already_exists` when the table is there in another shape, or at all unless `if_not_exists`
-    /// or the shape is the same. Makes the database if needed.
+    /// or the shape is the same; `invalid_request` for a codec that does not exist. Makes the database
+    /// if needed.
     CreateTable { database: Name, table: NewTable, if_not_exists: bool },
     /// `table_not_found` unless `if_exists`.
     DropTable { database: Name, table: Name, if_exists: bool },

@@ -1,12 +1,12 @@
 //! What the handle, the commit owner and the flush task share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pulsora_env::{Env, Store, TaskHandle};
-use pulsora_model::{Code, Error, ErrorKind, Result, Sequence};
+use pulsora_model::{Code, Error, ErrorKind, Result, SegmentId, Sequence};
 use tokio::sync::Semaphore;
 
 use super::counters::Counters;
@@ -15,6 +15,7 @@ use super::queue::{Queue, Reply};
 use super::request::Receipt;
 use super::reserve::Reserve;
 use crate::catalog::CatalogChange;
+use crate::compaction::handover::Handover;
 use crate::read::Published;
 use crate::segment::SegmentAccess;
 use crate::wal::WalFile;
@@ -30,6 +31,23 @@ pub(super) struct FlushWaiter {
     pub reply: Reply,
 }
 
+/// Gives out segment ids: none twice, since the epoch is of this opening alone.
+pub(crate) struct SegmentIds {
+    epoch: u32,
+    next: AtomicU32,
+}
+
+impl SegmentIds {
+    /// The ids of one opening of the data directory.
+    pub fn new(epoch: u32) -> SegmentIds {
+        SegmentIds { epoch, next: AtomicU32::new(1) }
+    }
+
+    pub fn next(&self) -> SegmentId {
+        SegmentId { epoch: self.epoch, counter: self.next.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
 /// Everything behind [`super::Engine`].
 pub(crate) struct Shared {
     pub env: Env,
@@ -42,6 +60,10 @@ pub(crate) struct Shared {
     pub(super) queue: Queue,
     pub(super) room: Arc<Semaphore>,
     pub counters: Counters,
+    /// Ids of new segments.
+    pub segment_ids: SegmentIds,
+    /// Where a finished rewrite waits for the flush task.
+    pub handover: Handover,
     /// Ended log files that still exist, oldest first.
     pub wal_files: Mutex<Vec<WalFile>>,
     /// Catalog changes that no edit carries yet, by sequence.
@@ -52,6 +74,7 @@ pub(crate) struct Shared {
     pub(super) reserve: Reserve,
     pub(super) commit_task: OnceLock<TaskHandle>,
     pub(super) flush_task: OnceLock<TaskHandle>,
+    pub(super) compaction_task: OnceLock<TaskHandle>,
     /// Held while the engine lives.
     pub(super) lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
@@ -64,6 +87,7 @@ impl Shared {
         published: Published,
         lock: Box<dyn Send + Sync>,
         reserve: Reserve,
+        segment_ids: SegmentIds,
     ) -> Shared {
         let permits = usize::try_from(options.queue_bytes / ROOM_UNIT).unwrap_or(usize::MAX);
         let room = Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)));
@@ -77,6 +101,8 @@ impl Shared {
             queue: Queue::default(),
             room,
             counters: Counters::default(),
+            segment_ids,
+            handover: Handover::default(),
             wal_files: Mutex::new(Vec::new()),
             pending_changes: Mutex::new(Vec::new()),
             flush_waiters: Mutex::new(Vec::new()),
@@ -85,6 +111,7 @@ impl Shared {
             reserve,
             commit_task: OnceLock::new(),
             flush_task: OnceLock::new(),
+            compaction_task: OnceLock::new(),
             lock: Mutex::new(Some(lock)),
         }
     }
@@ -162,14 +189,26 @@ impl Shared {
         }
     }
 
-    pub(super) fn wake_flush(&self) {
+    pub fn wake_flush(&self) {
         if let Some(task) = self.flush_task.get() {
             task.wake();
         }
     }
 
+    pub fn wake_compaction(&self) {
+        if let Some(task) = self.compaction_task.get() {
+            task.wake();
+        }
+    }
+
+    /// Whether the disk has room for more than flushes.
+    pub fn has_reserve(&self) -> bool {
+        self.reserve.is_held()
+    }
+
     pub(super) fn begin_close(&self) {
         self.closing.store(true, Ordering::Release);
         self.wake_flush();
+        self.wake_compaction();
     }
 }

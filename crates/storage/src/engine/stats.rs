@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pulsora_model::{DatabaseId, Name, Sequence, TableId};
 
 use super::shared::Shared;
+use crate::segment::SegmentFormat;
 
 /// One moment's figures. Counters rise from the start of the process.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +36,24 @@ pub struct EngineStats {
     pub flush_seconds: f64,
     pub flushed_rows: u64,
     pub flushed_bytes: u64,
+    /// Rewrites of hot segments into fewer, and of cold partitions into Parquet.
+    pub merges: u64,
+    pub conversions: u64,
+    /// Rewrites that were given up because an input was gone or had lost rows, and that failed.
+    pub compactions_overtaken: u64,
+    pub compaction_errors: u64,
+    /// Rows written by rewrites, bytes read and written.
+    pub compacted_rows: u64,
+    pub compaction_bytes_in: u64,
+    pub compaction_bytes_out: u64,
+    pub compaction_seconds: f64,
     pub segments: u64,
     pub segment_bytes: u64,
     pub segment_rows: u64,
     pub deleted_rows: u64,
+    /// Hot ones among the segments.
+    pub hot_segments: u64,
+    pub hot_bytes: u64,
     pub manifest_version: u64,
     /// Writes are refused because the disk is nearly full.
     pub disk_full: bool,
@@ -60,6 +75,9 @@ pub struct TableStats {
     pub table_id: TableId,
     pub segments: u64,
     pub segment_bytes: u64,
+    /// Hot ones among them; the others are Parquet.
+    pub hot_segments: u64,
+    pub hot_bytes: u64,
     /// Rows in segments, without deleted ones.
     pub segment_rows: u64,
     pub memtable_rows: u64,
@@ -90,6 +108,14 @@ impl EngineStats {
             flush_seconds: read(&counters.flush_ns) as f64 / 1e9,
             flushed_rows: read(&counters.flushed_rows),
             flushed_bytes: read(&counters.flushed_bytes),
+            merges: read(&counters.compaction.merges),
+            conversions: read(&counters.compaction.conversions),
+            compactions_overtaken: read(&counters.compaction.overtaken),
+            compaction_errors: read(&counters.compaction.errors),
+            compacted_rows: read(&counters.compaction.rows),
+            compaction_bytes_in: read(&counters.compaction.bytes_in),
+            compaction_bytes_out: read(&counters.compaction.bytes_out),
+            compaction_seconds: read(&counters.compaction.ns) as f64 / 1e9,
             manifest_version: published.version.number,
             disk_full: !shared.reserve.is_held(),
             poisoned: shared.poisoned(),
@@ -116,6 +142,7 @@ impl EngineStats {
             for (name, id) in &database.tables {
                 let segments = published.version.table(*id);
                 let views = published.memtables.get(id).map_or(&[][..], Vec::as_slice);
+                let hot = || segments.iter().filter(|s| s.meta.format == SegmentFormat::Hot);
                 let table = TableStats {
                     database: database.name.clone(),
                     database_id: database.id,
@@ -123,12 +150,16 @@ impl EngineStats {
                     table_id: *id,
                     segments: segments.len() as u64,
                     segment_bytes: segments.iter().map(|s| s.meta.length).sum(),
+                    hot_segments: hot().count() as u64,
+                    hot_bytes: hot().map(|s| s.meta.length).sum(),
                     segment_rows: segments.iter().map(|s| s.live_rows()).sum(),
                     memtable_rows: views.iter().map(|view| view.rows as u64).sum(),
                     memtable_bytes: views.iter().map(|view| view.bytes as u64).sum(),
                 };
                 self.segments += table.segments;
                 self.segment_bytes += table.segment_bytes;
+                self.hot_segments += table.hot_segments;
+                self.hot_bytes += table.hot_bytes;
                 self.segment_rows += table.segment_rows;
                 self.deleted_rows +=
                     segments.iter().map(|s| s.meta.rows - s.live_rows()).sum::<u64>();

@@ -1,7 +1,7 @@
 //! The flush task: sealed memtables → segments → one manifest edit → published.
 //!
 //! Invariants: memtables of one table are flushed in seal order, one edit at a time; what an edit
-//! names is durable before the edit; a memtable leaves memory only in the same publication that shows
+//! names is durable before the edit; rewrites of the compaction task are committed between flushes; a memtable leaves memory only in the same publication that shows
 //! its segments; a log file is removed only when no row and no catalog change in it is needed.
 
 use std::collections::BTreeMap;
@@ -15,16 +15,18 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampNanosecondType;
 use pulsora_env::Step;
 use pulsora_model::partition::Window;
-use pulsora_model::{Code, Error, Name, Result, SegmentId, Sequence, TableId, TableSchema};
+use pulsora_model::{Code, Error, Name, Result, Sequence, TableId, TableSchema};
 use roaring::RoaringBitmap;
 
+use super::output::{OpenSegment, Output, discard};
 use super::partition::{Density, Windows};
 use crate::catalog::CatalogChange;
+use crate::compaction::handover::{Answer, Finished};
 use crate::engine::Shared;
 use crate::manifest::{Bitmap, Edit, ManifestLog};
 use crate::memtable::MemtableView;
 use crate::read::{Published, flush_stream, replaced_rows};
-use crate::segment::{Segment, SegmentDraft, SegmentMeta, SegmentWriter};
+use crate::segment::{Segment, SegmentDraft, SegmentFormat, SegmentMeta};
 
 /// How long a failed flush waits: long enough not to spin, short enough to notice space that returned.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,14 +37,11 @@ const TABLES_PER_EDIT: usize = 64;
 pub(crate) struct Flusher {
     shared: Arc<Shared>,
     manifest: ManifestLog,
-    epoch: u32,
-    next_segment: u32,
 }
 
 /// What one memtable became.
 #[derive(Default)]
 struct Flushed {
-    added: Vec<Arc<SegmentMeta>>,
     bitmaps: Vec<Bitmap>,
     row_id_max: Option<u64>,
     rows: u64,
@@ -50,8 +49,7 @@ struct Flushed {
 
 impl Flusher {
     pub fn new(shared: Arc<Shared>, manifest: ManifestLog) -> Flusher {
-        let epoch = manifest.state().epoch;
-        Flusher { shared, manifest, epoch, next_segment: 1 }
+        Flusher { shared, manifest }
     }
 
     /// One step of the task.
@@ -61,6 +59,12 @@ impl Flusher {
             // What is on disk is not known any more: only a new start may go on from there.
             self.shared.answer_flushes(Some(&error));
             return if closing { Step::Done } else { Step::Wait(None) };
+        }
+        if let Some(finished) = self.shared.handover.take_offer() {
+            let answer = self.commit_rewrite(finished);
+            self.shared.handover.answer(answer);
+            self.shared.wake_compaction();
+            return Step::Again;
         }
         let wanted = self.plan();
         if wanted.is_empty() && !self.edit_due(closing) {
@@ -114,6 +118,8 @@ impl Flusher {
     fn run(&mut self, wanted: &[Arc<MemtableView>]) -> Result<()> {
         let started = self.shared.env.clock.monotonic_ns();
         let before = self.shared.published.load_full();
+        let store = Arc::clone(&self.shared.store);
+        let mut output = Output::new(&*store);
         let mut edit = Edit { last: before.visible, ..Edit::default() };
         let mut rows = 0;
         for view in wanted {
@@ -121,24 +127,19 @@ impl Flusher {
                 continue; // dropped in between; its rows go with it
             };
             let flushed = self
-                .flush_one(view, &schema, &before)
-                .map_err(|e| e.context(format!("flush of table {:?}", &*schema.name)));
-            let flushed = match flushed {
-                Ok(flushed) => flushed,
-                Err(error) => {
-                    self.discard(&edit.added);
-                    return Err(error);
-                }
-            };
-            edit.added.extend(flushed.added);
+                .flush_one(view, &schema, &before, &mut output)
+                .map_err(|e| e.context(format!("flush of table {:?}", &*schema.name)))?;
             edit.bitmaps.extend(flushed.bitmaps);
             edit.flushed.push((view.table, view.last));
             edit.row_ids.extend(flushed.row_id_max.map(|id| (view.table, id)));
             rows += flushed.rows;
         }
+        edit.added = output.finish().map_err(|e| e.context("flush"))?;
         self.add_catalog(&mut edit);
-        self.commit(edit, wanted)?;
+        self.commit(&edit, wanted)?;
         let counters = &self.shared.counters;
+        let bytes: u64 = edit.added.iter().map(|meta| meta.length).sum();
+        counters.flushed_bytes.fetch_add(bytes, Ordering::Relaxed);
         counters.flushes.fetch_add(wanted.len() as u64, Ordering::Relaxed);
         counters.flushed_rows.fetch_add(rows, Ordering::Relaxed);
         let spent = self.shared.env.clock.monotonic_ns().saturating_sub(started);
@@ -152,6 +153,7 @@ impl Flusher {
         view: &Arc<MemtableView>,
         schema: &TableSchema,
         published: &Published,
+        output: &mut Output<'_>,
     ) -> Result<Flushed> {
         let database = published
             .catalog
@@ -159,17 +161,11 @@ impl Flusher {
             .ok_or_else(|| Error::internal(format!("table {:?} has no database", &*schema.name)))?;
         let older = published.version.table(view.table);
         let mut flushed = Flushed { rows: view.rows as u64, ..Flushed::default() };
-        self.write_segments(view, schema, database, older, &mut flushed)?;
+        self.write_segments(view, schema, database, older, output)?;
         if schema.row_id().is_some() {
             flushed.row_id_max =
                 view.chunks.iter().filter_map(|c| c.ids.as_ref()?.iter().max().copied()).max();
-            match replaced(view, older) {
-                Ok(bitmaps) => flushed.bitmaps = bitmaps,
-                Err(error) => {
-                    self.discard(&flushed.added);
-                    return Err(error);
-                }
-            }
+            flushed.bitmaps = replaced(view, older)?;
         }
         Ok(flushed)
     }
@@ -180,7 +176,7 @@ impl Flusher {
         schema: &TableSchema,
         database: &Name,
         older: &[Segment],
-        flushed: &mut Flushed,
+        output: &mut Output<'_>,
     ) -> Result<()> {
         let times: Vec<i64> =
             view.chunks.iter().flat_map(|chunk| chunk.time.iter().copied()).collect();
@@ -193,15 +189,19 @@ impl Flusher {
         let existing = older.iter().map(|segment| segment.meta.window);
         let windows = Windows::cover(existing, schema.partition, density, &times);
         drop(times);
-        let mut writers: BTreeMap<Window, SegmentWriter> = BTreeMap::new();
+        let format = if self.shared.options.flushes_hot() {
+            SegmentFormat::Hot
+        } else {
+            SegmentFormat::Parquet
+        };
+        let mut writers: BTreeMap<Window, OpenSegment<'_>> = BTreeMap::new();
         for batch in flush_stream(view, schema)? {
             for (window, part) in split(&batch?, schema, &windows)? {
                 let writer = match writers.entry(window) {
                     std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                     std::collections::btree_map::Entry::Vacant(entry) => {
-                        let id = self.segment_id();
-                        entry.insert(SegmentWriter::new(SegmentDraft {
-                            id,
+                        let draft = SegmentDraft {
+                            id: self.shared.segment_ids.next(),
                             database,
                             schema,
                             window,
@@ -209,28 +209,40 @@ impl Flusher {
                             last: view.last,
                             written_ns: density.now_ns,
                             level: 0,
-                        })?)
+                        };
+                        entry.insert(OpenSegment::new(draft, format, &self.shared.options)?)
                     }
                 };
                 writer.write(&part)?;
             }
         }
-        for writer in writers.into_values() {
-            match writer.finish(&*self.shared.store) {
-                Ok(meta) => flushed.added.extend(meta.map(Arc::new)),
-                Err(error) => {
-                    self.discard(&flushed.added);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
+        writers.into_values().try_for_each(|writer| output.add(writer, database, schema))
     }
 
-    fn segment_id(&mut self) -> SegmentId {
-        let id = SegmentId { epoch: self.epoch, counter: self.next_segment };
-        self.next_segment += 1;
-        id
+    /// Commits a finished rewrite, if its inputs are still what was read. Nothing of the table can have
+    /// come between them in sequence meanwhile: what is flushed is newer than all segments.
+    fn commit_rewrite(&mut self, finished: Finished) -> Answer {
+        let published = self.shared.published.load_full();
+        let segments = published.version.table(finished.table);
+        let unchanged = |input: &Segment| {
+            let now = segments.iter().find(|segment| segment.meta.id == input.meta.id);
+            now.is_some_and(|now| now.deleted == input.deleted)
+        };
+        let there = published.catalog.table_by_id(finished.table).is_some();
+        if !there || !finished.inputs.iter().all(unchanged) {
+            discard(&*self.shared.store, &finished.added, &[]);
+            return Answer::Overtaken;
+        }
+        let edit = Edit {
+            last: published.visible,
+            added: finished.added,
+            removed: finished.inputs.iter().map(|input| input.meta.id).collect(),
+            ..Edit::default()
+        };
+        match self.commit(&edit, &[]) {
+            Ok(()) => Answer::Committed,
+            Err(error) => Answer::Failed(error),
+        }
     }
 
     /// Adds the catalog changes up to the published sequence, and the segments of dropped tables.
@@ -250,25 +262,23 @@ impl Flusher {
         }
         let dropped: Vec<Arc<SegmentMeta>> =
             edit.added.extract_if(.., |meta| gone(meta.table)).collect();
-        self.discard(&dropped);
+        discard(&*self.shared.store, &dropped, &edit.added);
         edit.flushed.retain(|(table, _)| !gone(*table));
         edit.row_ids.retain(|(table, _)| !gone(*table));
         edit.bitmaps.retain(|bitmap| !edit.removed.contains(&bitmap.segment));
     }
 
-    fn commit(&mut self, edit: Edit, wanted: &[Arc<MemtableView>]) -> Result<()> {
-        if let Err(error) = self.manifest.commit(&edit) {
+    fn commit(&mut self, edit: &Edit, wanted: &[Arc<MemtableView>]) -> Result<()> {
+        if let Err(error) = self.manifest.commit(edit) {
             if error.code() == Code::DiskFull {
-                self.discard(&edit.added);
+                discard(&*self.shared.store, &edit.added, &[]);
             } else {
                 // The edit may be on disk; only a new start can tell, and it needs the objects.
                 self.shared.poison(&format!("the manifest failed: {error}"));
             }
             return Err(error);
         }
-        let bytes: u64 = edit.added.iter().map(|meta| meta.length).sum();
-        self.shared.counters.flushed_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.publish(&edit, wanted);
+        self.publish(edit, wanted);
         self.shared.pending_changes.lock().retain(|(seq, _)| *seq > edit.catalog_through);
         if let Err(error) = self.manifest.checkpoint_if_due(self.shared.options.checkpoint_edits) {
             tracing::warn!(%error, "no checkpoint was written; the next edit tries again");
@@ -276,6 +286,7 @@ impl Flusher {
         self.remove_log_files();
         self.shared.answer_flushes(None);
         self.shared.wake_commit();
+        self.shared.wake_compaction();
         Ok(())
     }
 
@@ -302,18 +313,6 @@ impl Flusher {
         });
         for segment in removed {
             segment.file.doom();
-        }
-    }
-
-    /// Removes objects that no edit will name.
-    fn discard(&self, metas: &[Arc<SegmentMeta>]) {
-        for meta in metas {
-            let ids = meta.ids.iter().map(|ids| &ids.object);
-            for object in std::iter::once(&meta.object).chain(ids) {
-                if let Err(error) = self.shared.store.delete(object) {
-                    tracing::warn!(object, %error, "an unused object could not be removed; the next start removes it");
-                }
-            }
         }
     }
 

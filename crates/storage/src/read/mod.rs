@@ -16,6 +16,7 @@ mod merge;
 mod pieces;
 mod plan;
 mod replaced;
+mod rewrite_rows;
 mod row;
 mod scan;
 mod snapshot;
@@ -24,9 +25,11 @@ mod statistics;
 mod table_scan;
 mod time_order;
 
+pub(crate) use field::filter as filter_fields;
 pub use field::{FieldPredicate, FieldTest, FieldValue};
 pub(crate) use flush_rows::flush_stream;
 pub use fold::{Aggregate, Bucket, Fold, FoldPart, FoldPlan, FoldTask, Function};
+pub(crate) use rewrite_rows::rewrite_stream;
 pub use scan::{
     Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, TagPredicate, TimeRange,
 };

@@ -91,6 +91,7 @@ fn find(source: &Source, ask: &Ask, id: u64) -> Result<Option<RecordBatch>> {
                 time_column: ask.schema.time().id,
                 time: TimeRange::ALL,
                 tags: Vec::new(),
+                fields: Vec::new(),
                 rows: RowChoice::Only(Arc::new(RoaringBitmap::from_iter([row]))),
                 groups: None,
                 batch_rows: 1,

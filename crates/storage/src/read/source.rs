@@ -37,6 +37,14 @@ impl Ask {
         Ask { time, ..self.clone() }
     }
 
+    /// The field predicates with their columns.
+    fn field_columns(&self) -> Vec<(Column, FieldPredicate)> {
+        let columns = self.fields.iter().filter_map(|predicate| {
+            Some((self.schema.column_by_id(predicate.column)?.clone(), predicate.clone()))
+        });
+        columns.collect()
+    }
+
     /// The only value that a tag may have, if the predicates say so.
     pub fn fixes(&self, tag: ColumnId) -> bool {
         self.tags.iter().any(|predicate| {
@@ -197,6 +205,7 @@ impl Source {
                     time_column: ask.schema.time().id,
                     time: ask.time,
                     tags: ask.tags.to_vec(),
+                    fields: ask.field_columns(),
                     rows,
                     groups,
                     batch_rows: ask.batch_rows,

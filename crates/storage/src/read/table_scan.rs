@@ -130,6 +130,12 @@ fn open(
     if ask.fields.is_empty() {
         return open_all(sources, ask, columns, keys, groups);
     }
+    if let [source] = sources
+        && source.is_segment()
+    {
+        // A segment applies them itself.
+        return source.open(ask, columns, groups);
+    }
     let mut read = columns.to_vec();
     for predicate in ask.fields.iter() {
         if !read.iter().any(|column| column.id == predicate.column) {
@@ -137,7 +143,8 @@ fn open(
         }
     }
     let (fields, given) = (Arc::clone(&ask.fields), (0..columns.len()).collect::<Vec<_>>());
-    let stream = open_all(sources, ask, &read, keys, groups)?;
+    let ask = Ask { fields: Arc::new([]), ..ask.clone() };
+    let stream = open_all(sources, &ask, &read, keys, groups)?;
     let matching = stream.map(move |batch| {
         let batch = filter(&batch?, &read, &fields)?;
         Ok(batch.project(&given)?)

@@ -64,6 +64,14 @@ pub struct SegmentMeta {
     pub ids: Option<IdIndexMeta>,
 }
 
+impl SegmentMeta {
+    /// Names of the objects that hold it and its row id index.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &str> {
+        let ids = self.ids.as_ref().filter(|ids| ids.object != self.object);
+        std::iter::once(self.object.as_str()).chain(ids.map(|ids| ids.object.as_str()))
+    }
+}
+
 /// Smallest and largest value of an integer column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntBounds {

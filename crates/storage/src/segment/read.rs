@@ -10,8 +10,10 @@ use pulsora_model::{Column, ColumnId, Result};
 use roaring::RoaringBitmap;
 
 use super::cold::ParquetRows;
+use super::hot::HotRows;
+use super::meta::SegmentFormat;
 use super::segment::Segment;
-use crate::read::{ScanCounters, TagPredicate, TimeRange};
+use crate::read::{FieldPredicate, ScanCounters, TagPredicate, TimeRange, filter_fields};
 
 /// What is read of a segment.
 #[derive(Clone)]
@@ -23,8 +25,10 @@ pub(crate) struct ReadSpec {
     pub time: TimeRange,
     /// All must hold.
     pub tags: Vec<TagPredicate>,
+    /// All must hold, each with its column as it is in the schema.
+    pub fields: Vec<(Column, FieldPredicate)>,
     pub rows: RowChoice,
-    /// Row groups to read; `None` = all.
+    /// Row groups (Parquet) or blocks (hot) to read; `None` = all.
     pub groups: Option<Range<usize>>,
     /// Rows of a batch, at most; a power of two, so that batches end with row groups.
     pub batch_rows: usize,
@@ -44,8 +48,25 @@ pub(crate) enum RowChoice {
 
 /// The batches of one read.
 pub(crate) enum SegmentRows {
-    /// Of a Parquet object.
-    Cold(Box<ParquetRows>),
+    /// Of a Parquet object, with what its rows have to pass still.
+    Cold(Box<ParquetRows>, Option<Box<FieldFilter>>),
+    /// Of a hot segment.
+    Hot(Box<HotRows>),
+}
+
+/// Field predicates over the batches of a Parquet object, which hold their columns as well.
+pub(crate) struct FieldFilter {
+    columns: Vec<Column>,
+    predicates: Vec<FieldPredicate>,
+    /// The asked columns in those batches: they come first.
+    asked: Vec<usize>,
+}
+
+/// Rows that do not count, or the only ones that do.
+#[derive(Clone)]
+pub(super) enum Listed {
+    Gone(Arc<RoaringBitmap>),
+    Wanted(Arc<RoaringBitmap>),
 }
 
 impl Segment {
@@ -53,8 +74,31 @@ impl Segment {
     ///
     /// # Errors
     /// `corrupt` when the object is damaged or missing, `io_error`; so does every batch.
-    pub fn read(&self, spec: ReadSpec) -> Result<SegmentRows> {
-        Ok(SegmentRows::Cold(Box::new(ParquetRows::open(self, spec)?)))
+    pub fn read(&self, mut spec: ReadSpec) -> Result<SegmentRows> {
+        if self.meta.format == SegmentFormat::Hot {
+            return Ok(SegmentRows::Hot(Box::new(HotRows::open(self, spec)?)));
+        }
+        let filter = (!spec.fields.is_empty()).then(|| Box::new(FieldFilter::new(&mut spec)));
+        Ok(SegmentRows::Cold(Box::new(ParquetRows::open(self, spec)?), filter))
+    }
+}
+
+impl FieldFilter {
+    /// Takes the predicates out of `spec` and makes it read their columns.
+    fn new(spec: &mut ReadSpec) -> FieldFilter {
+        let asked = (0..spec.columns.len()).collect();
+        let mut predicates = Vec::new();
+        for (column, predicate) in std::mem::take(&mut spec.fields) {
+            if !spec.columns.iter().any(|other| other.id == column.id) {
+                spec.columns.push(column);
+            }
+            predicates.push(predicate);
+        }
+        FieldFilter { columns: spec.columns.clone(), predicates, asked }
+    }
+
+    fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        Ok(filter_fields(batch, &self.columns, &self.predicates)?.project(&self.asked)?)
     }
 }
 
@@ -63,17 +107,26 @@ impl Iterator for SegmentRows {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            SegmentRows::Cold(rows) => rows.next(),
+            SegmentRows::Hot(rows) => rows.next(),
+            SegmentRows::Cold(rows, None) => rows.next(),
+            SegmentRows::Cold(rows, Some(filter)) => loop {
+                match rows.next()?.and_then(|batch| filter.apply(&batch)) {
+                    Ok(batch) if batch.num_rows() == 0 => {}
+                    other => return Some(other),
+                }
+            },
         }
     }
 }
 
-/// Rows that are gone, or all that are wanted.
-pub(super) fn listed(segment: &Segment, choice: &RowChoice) -> Option<Arc<RoaringBitmap>> {
+/// The rows that a choice names, deletions included.
+pub(super) fn listed(segment: &Segment, choice: &RowChoice) -> Option<Listed> {
     match (choice, &segment.deleted) {
-        (RowChoice::Only(rows), _) => Some(Arc::clone(rows)),
-        (RowChoice::Live, deleted) => deleted.clone(),
-        (RowChoice::LiveExcept(rows), None) => Some(Arc::clone(rows)),
-        (RowChoice::LiveExcept(rows), Some(deleted)) => Some(Arc::new(&**rows | &**deleted)),
+        (RowChoice::Only(rows), _) => Some(Listed::Wanted(Arc::clone(rows))),
+        (RowChoice::Live, deleted) => deleted.clone().map(Listed::Gone),
+        (RowChoice::LiveExcept(rows), None) => Some(Listed::Gone(Arc::clone(rows))),
+        (RowChoice::LiveExcept(rows), Some(deleted)) => {
+            Some(Listed::Gone(Arc::new(&**rows | &**deleted)))
+        }
     }
 }

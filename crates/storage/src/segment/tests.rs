@@ -57,6 +57,7 @@ fn schema() -> TableSchema {
         mode: Mode::Append,
         partition: PartitionWidth::Day,
         created_at_ns: 0,
+        codec: None,
     }
 }
 
@@ -143,6 +144,7 @@ fn spec(names: &[&str]) -> ReadSpec {
         time_column: ColumnId(2),
         time: TimeRange::ALL,
         tags: Vec::new(),
+        fields: Vec::new(),
         rows: RowChoice::Live,
         groups: None,
         batch_rows: 128,

@@ -101,6 +101,7 @@ fn new_table(mode: Mode, columns: &[(&str, ColumnKind)]) -> Command {
         columns: columns.collect(),
         mode,
         partition: PartitionWidth::Month,
+        codec: None,
     };
     Command::CreateTable { database: name("default"), table, if_not_exists: false }
 }
@@ -121,6 +122,35 @@ fn a_table_made_by_command_is_there_before_its_rows() {
     let two_times = [("a", ColumnKind::Time), ("b", ColumnKind::Time)];
     let error = machine.execute(new_table(Mode::Append, &two_times)).unwrap_err();
     assert_eq!(error.code(), Code::SchemaConflict);
+}
+
+#[test]
+fn a_codec_that_a_table_asks_for_must_exist_and_is_kept() {
+    let mut machine = Machine::new();
+    let with = |codec: &str| TableOptions { codec: Some(name(codec)), ..TableOptions::default() };
+    let rows = [Row::at(1).field("v", 1)];
+    let error = machine.try_write(request("t", &with("gorila"), &rows)).unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+    assert_eq!(error.message(), "there is no codec \"gorila\"");
+    assert!(error.hint_text().is_some_and(|hint| hint.contains("raw")), "it names those there are");
+    assert!(machine.engine.catalog().find_table("default", "t").is_none());
+    let Command::CreateTable { database, table, if_not_exists } =
+        new_table(Mode::Append, &[("ts", ColumnKind::Time)])
+    else {
+        panic!("it makes a table")
+    };
+    let bad = NewTable { codec: Some(name("none")), ..table };
+    let command = Command::CreateTable { database, table: bad, if_not_exists };
+    assert_eq!(machine.execute(command).unwrap_err().code(), Code::InvalidRequest);
+
+    machine.write(request("t", &with("raw"), &rows));
+    machine.power_cut();
+    let codec =
+        |machine: &Machine| machine.engine.catalog().table("default", "t").unwrap().codec.clone();
+    assert_eq!(codec(&machine), Some(name("raw")));
+    machine.flush();
+    machine.reopen();
+    assert_eq!(codec(&machine), Some(name("raw")));
 }
 
 #[test]

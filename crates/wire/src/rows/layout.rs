@@ -238,6 +238,7 @@ impl Body<'_> {
             id_column: id_name,
             time_column: self.names[time].clone(),
             column_order,
+            codec: None,
         }
     }
 
@@ -346,6 +347,7 @@ fn existing_options(schema: &TableSchema) -> TableOptions {
         id_column: schema.row_id().map_or_else(|| Name::literal(ID), |id| id.name.clone()),
         time_column: schema.time().name.clone(),
         column_order: Vec::new(),
+        codec: schema.codec.clone(),
     }
 }
 

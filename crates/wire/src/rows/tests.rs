@@ -45,6 +45,7 @@ pub(crate) fn schema(mode: Mode, columns: &[(&str, &str)]) -> Arc<TableSchema> {
         mode,
         partition: Default::default(),
         created_at_ns: 0,
+        codec: None,
     })
 }
 

@@ -12,8 +12,8 @@ fn check(entries: &[Entry], columns: usize) {
     assert!(source.is_empty());
     for (vector, entry) in entries.iter().enumerate() {
         assert_eq!(directory.entry(vector)[..columns], entry[..columns]);
-        for column in 0..columns {
-            assert_eq!(directory.number(vector, column), entry[column]);
+        for (column, &number) in entry[..columns].iter().enumerate() {
+            assert_eq!(directory.number(vector, column), number);
         }
     }
     for length in 0..bytes.len() {
@@ -25,7 +25,7 @@ fn check(entries: &[Entry], columns: usize) {
 fn one_vector_needs_no_entries() {
     let mut bytes = Vec::new();
     encode(&[[1, -1, 0, 300, 0, 0, 0, 0]], 4, &mut bytes);
-    assert_eq!(bytes, [0, 1, 2, 0, 1, 1, 0, 0, 0, 2, 0x58, 0x02]);
+    assert_eq!(bytes, [0, 1, 0, 1, 0, 0, 0, 2, 2, 1, 0x58, 0x02]);
 }
 
 proptest! {

@@ -16,9 +16,10 @@ fn long_runs_take_little() {
 #[test]
 fn runs_that_do_not_fill_the_vector_are_errors() {
     let mut bytes = Vec::new();
-    assert!(RunLength::encode(&[5, 5, 6], &mut bytes));
+    assert!(!RunLength::encode(&[5, 5, 5, 5, 5, 5, 6], &mut bytes));
+    assert!(RunLength::encode(&[5, 5, 5, 5, 5, 5, 5, 6], &mut bytes));
     let decode = |bytes: &[u8], n| RunLength::decode(bytes, n, 0..n, &mut Vec::new());
-    assert!(decode(&bytes, 3).is_ok());
-    assert!(decode(&bytes, 2).is_err());
-    assert!(decode(&bytes, 4).is_err());
+    assert!(decode(&bytes, 8).is_ok());
+    assert!(decode(&bytes, 7).is_err());
+    assert!(decode(&bytes, 9).is_err());
 }

@@ -1,7 +1,9 @@
+use std::mem::MaybeUninit;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{LANES, VECTOR_VALUES, pack, packed_len, unpack};
+use super::{LANES, VECTOR_VALUES, pack, packed_len, unpack, unpack_lanes, unpack_words};
 
 fn round_trip(values: &[i64], reference: i64, width: u32) -> Vec<i64> {
     let mut bytes = vec![0xaa];
@@ -50,6 +52,23 @@ fn the_lanes_lie_as_documented() {
             let found = (0..width as usize)
                 .fold(0, |found, at| found | u64::from(bit(i % LANES, first + at)) << at);
             assert_eq!(found, *value as u64, "value {i} at {width} bits");
+        }
+    }
+}
+
+#[test]
+fn all_kernels_agree() {
+    for width in 1..=64 {
+        let values = random(VECTOR_VALUES, -77, width, 5);
+        let mut bytes = Vec::new();
+        pack(&values, -77, width, &mut bytes);
+        let words = bytes.as_chunks::<8>().0.as_chunks::<LANES>().0;
+        for kernel in [unpack_words, unpack_lanes] {
+            let mut out = [MaybeUninit::new(0); VECTOR_VALUES];
+            kernel(words, -77, width, &mut out);
+            // SAFETY: they were initialised above.
+            let out = out.map(|slot| unsafe { slot.assume_init() });
+            assert_eq!(out[..], values, "{width} bits");
         }
     }
 }

@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{differences, extremes, running_sum, running_sum_from, scale};
+use super::{differences, extremes, ramp, running_sum, running_sum_from, scale};
 
 proptest! {
     #[test]
@@ -13,6 +13,18 @@ proptest! {
         prop_assert_eq!(&back, &values);
         running_sum_from(0, &mut by_one);
         prop_assert_eq!(&by_one, &values);
+    }
+
+    #[test]
+    fn ramps_are_sums_of_one_step(first: i64, step: i64, count in 0usize..70) {
+        let mut found = vec![7];
+        ramp(first, step, count, &mut found);
+        let mut expected = vec![step; count];
+        if let Some(start) = expected.first_mut() {
+            *start = first;
+        }
+        running_sum_from(0, &mut expected);
+        prop_assert_eq!(&found[1..], &expected[..]);
     }
 
     #[test]

@@ -156,6 +156,7 @@ impl World {
             mode,
             partition: PartitionWidth::Hour,
             created_at_ns: 0,
+            codec: None,
         };
         let bytes_read = Arc::new(AtomicU64::new(0));
         let store = LocalStore::new("/data", &Simulation::new(1).env());

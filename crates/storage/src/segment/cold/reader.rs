@@ -21,13 +21,12 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::errors::ParquetError;
 use pulsora_model::{Column, ColumnId, Error, Result};
-use roaring::RoaringBitmap;
 
 use super::filter::ExactFilter;
 use super::footer;
 use super::prune::{Bound, Match, match_group, select_except, select_only, select_pages};
 use crate::read::ScanCounters;
-use crate::segment::read::{ReadSpec, RowChoice, listed};
+use crate::segment::read::{Listed, ReadSpec, listed};
 use crate::segment::{Segment, SegmentFile};
 
 /// The batches of one read.
@@ -41,7 +40,7 @@ pub(crate) struct ParquetRows {
     leaves: Vec<Option<usize>>,
     filter: ExactFilter,
     /// Rows that are gone, or all that are wanted.
-    listed: Option<Arc<RoaringBitmap>>,
+    listed: Option<Listed>,
     groups: Range<usize>,
     current: Option<OpenGroup>,
 }
@@ -131,9 +130,9 @@ impl ParquetRows {
         if found == Match::None {
             return Ok(None);
         }
-        let mut selection = self.listed.as_ref().map(|listed| match self.spec.rows {
-            RowChoice::Only(_) => select_only(rows.clone(), listed),
-            RowChoice::Live | RowChoice::LiveExcept(_) => select_except(rows.clone(), listed),
+        let mut selection = self.listed.as_ref().map(|listed| match listed {
+            Listed::Wanted(wanted) => select_only(rows.clone(), wanted),
+            Listed::Gone(gone) => select_except(rows.clone(), gone),
         });
         if found == Match::Some
             && let Some(pages) = select_pages(metadata, group, &bound)

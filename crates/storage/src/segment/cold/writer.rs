@@ -173,6 +173,17 @@ impl<'a> SegmentWriter<'a> {
         key
     }
 
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Bytes of memory, about; what is encoded is the largest part.
+    pub fn size_bytes(&self) -> usize {
+        let open = self.parquet.memory_size();
+        self.parquet.bytes_written() + open + self.ids.len() * size_of::<u64>()
+    }
+
     /// Writes the objects durably. A segment without rows writes nothing and gives `None`.
     ///
     /// # Errors

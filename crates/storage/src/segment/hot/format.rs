@@ -418,7 +418,8 @@ impl Footer {
     }
 
     fn decode_chunks(&mut self, bytes: &[u8], length: u64) -> Parsed<()> {
-        let types: Vec<ColumnType> = self.stored().map(|column| column.ty).collect();
+        let types: Vec<(ColumnType, bool)> =
+            self.stored().map(|column| (column.ty, column.kind == ColumnKind::Field)).collect();
         let count = types.len().checked_mul(self.blocks());
         if count.and_then(|count| count.checked_mul(CHUNK_BYTES)) != Some(bytes.len()) {
             return Err("its chunks do not fit its columns".into());
@@ -426,12 +427,15 @@ impl Footer {
         let mut cursor = Cursor(bytes);
         self.chunks.reserve_exact(bytes.len() / CHUNK_BYTES);
         for block in 0..self.blocks() {
-            for ty in &types {
+            for (ty, nullable) in &types {
                 let chunk = ChunkEntry::decode(&mut cursor, *ty)?;
                 check_inside(chunk.offset, chunk.length(), length)?;
                 let rows = self.rows_of_block(block) as u32;
                 let partly = chunk.nulls > 0 && chunk.nulls < rows;
-                if chunk.nulls > rows || partly != (chunk.validity_length > 0) {
+                if chunk.nulls > rows
+                    || (chunk.nulls > 0 && !nullable)
+                    || partly != (chunk.validity_length > 0)
+                {
                     return Err(format!("{} of {rows} values are absent", chunk.nulls).into());
                 }
                 self.chunks.push(chunk);

@@ -90,7 +90,9 @@
 //! up to · `series_set.rs` the tags · `columns.rs` the values of one block, `series_builder.rs` the
 //! series while they are written · `hours.rs` sums of hours, both ways · `writer.rs` sorted rows →
 //! bytes · `place.rs` several segments in one object · `source.rs` the bytes of an opened one ·
-//! `cache.rs` what was decoded · `reader.rs` vectors, `hour_sums.rs` sums of hours of an opened segment.
+//! `cache.rs` what was decoded · `reader.rs` vectors, `hour_sums.rs` sums of hours, `gather.rs`
+//! chosen rows of an opened segment · `select.rs` and `predicate.rs` which rows are asked for ·
+//! `rows.rs` → batches · `verify.rs` everything at once.
 //!
 //! Invariants: nothing is decoded before its checksum has been verified; no length is trusted; damaged
 //! bytes are a `corrupt` error that names the object.
@@ -99,14 +101,19 @@ mod array;
 mod cache;
 mod columns;
 mod format;
+mod gather;
 mod hour_sums;
 mod hours;
 mod place;
+mod predicate;
 mod reader;
+mod rows;
+mod select;
 mod series_builder;
 mod series_set;
 mod source;
 mod summary;
+mod verify;
 mod writer;
 
 pub use cache::CacheFigures;
@@ -114,7 +121,11 @@ pub(crate) use cache::{BlockCache, CacheKey, CachePart};
 pub(crate) use hours::{HOUR_ROWS_MIN, HourEntry, HourPart, Hours};
 pub(crate) use place::{HotDraft, place};
 pub(crate) use reader::{BlockStatistics, HotColumn, HotSegment, SeriesTimes};
+pub(crate) use rows::HotRows;
 pub(crate) use series_set::{ABSENT, SeriesPool, SeriesSet, SeriesTag};
 pub(crate) use source::SegmentBytes;
 pub(crate) use summary::{Sum, Summary, order_key};
 pub(crate) use writer::{HotOptions, HotWriter};
+
+#[cfg(test)]
+mod tests;

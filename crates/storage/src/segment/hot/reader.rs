@@ -325,6 +325,11 @@ impl HotSegment {
         Ok(true)
     }
 
+    /// Whether every row of a vector's block has a value.
+    pub fn is_full(&self, column: &HotColumn, vector: usize) -> bool {
+        self.place(column, vector).chunk.nulls == 0
+    }
+
     /// Earliest and latest time of each series.
     ///
     /// # Errors

@@ -92,6 +92,16 @@ impl Summary {
         })
     }
 
+    /// Whether both are the same, bit for bit.
+    pub fn is_same(&self, other: &Summary) -> bool {
+        let words = |summary: &Summary| (summary.min, summary.max, summary.first, summary.last);
+        let sums = match (self.sum, other.sum) {
+            (Sum::Float(a), Sum::Float(b)) => a.to_bits() == b.to_bits(),
+            (a, b) => a == b,
+        };
+        words(self) == words(other) && sums
+    }
+
     /// This and a summary of later values of the same type.
     pub fn and(self, later: Summary, ty: ColumnType) -> Summary {
         let key = |word: i64| order_key(word, ty);
