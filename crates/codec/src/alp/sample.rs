@@ -10,7 +10,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(super) fn places(length: usize, count: usize) -> impl Iterator<Item = usize> {
     let spread = move |index: u64| {
         let fraction = u128::from(index.wrapping_mul(GOLDEN));
-        (fraction * length as u128 >> 64) as usize
+        ((fraction * length as u128) >> 64) as usize
     };
     let all = length <= count;
     (0..length.min(count)).map(move |index| if all { index } else { spread(index as u64) })
