@@ -26,6 +26,7 @@ pub fn packed_len(n: usize, width: u32) -> usize {
 
 /// The fewest bits that hold `value`, 0 to 64.
 #[must_use]
+#[inline]
 pub fn width_of(value: u64) -> u32 {
     64 - value.leading_zeros()
 }

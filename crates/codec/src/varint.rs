@@ -108,7 +108,7 @@ pub fn len_i64(value: i64) -> usize {
 }
 
 /// Maps signed to unsigned so that small magnitudes stay small.
-#[inline]
+#[inline(always)]
 pub(crate) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }

@@ -33,11 +33,13 @@ use crate::typed::IntegerCodec;
 #[cfg(test)]
 mod tests;
 
-/// Bits of the number behind one to four ones.
-const NUMBER_BITS: [u32; 4] = [7, 9, 12, 32];
+/// By the ones that a code starts with, 0 to 4: the code, its bits, and the bits of the number behind it.
+const CODES: [(u64, u32, u32); 5] =
+    [(0, 1, 0), (0b10, 2, 7), (0b110, 3, 9), (0b1110, 4, 12), (0b1111, 4, 32)];
 
-/// The code of that many ones, and the zero behind all but the last.
-const PREFIX: [(u64, u32); 4] = [(0b10, 2), (0b110, 3), (0b1110, 4), (0b1111, 4)];
+/// Zeros from which on a run of them is taken at once. Fewer go the way of all codes, so that what is
+/// taken hardly depends on a branch.
+const RUN: usize = 8;
 
 /// In place of 32 bits: 64 follow.
 const WIDE: u64 = 0x8000_0000;
@@ -83,47 +85,44 @@ impl IntegerCodec for GorillaIntegers {
 }
 
 fn encode_vector(values: &[i64], out: &mut Vec<u8>) {
-    let mut writer = BitWriter::new(out);
     let Some((&first, rest)) = values.split_first() else { return };
+    let mut writer = BitWriter::new(out);
     writer.put_wide(first as u64, 64);
     let (mut value, mut difference) = (first, 0i64);
-    // Zeros not written yet: a regular time axis is little else.
-    let mut zeros = 0;
-    for &next in rest {
-        let next_difference = next.wrapping_sub(value);
-        let number = next_difference.wrapping_sub(difference);
-        (value, difference) = (next, next_difference);
-        if number == 0 {
-            zeros += 1;
-            if zeros == STEP_BITS_MAX {
-                writer.put(0, zeros);
-                zeros = 0;
-            }
+    for run in rest.chunks(RUN) {
+        let mut numbers = [0; RUN];
+        let mut any = 0;
+        for (number, &next) in numbers.iter_mut().zip(run) {
+            let next_difference = next.wrapping_sub(value);
+            *number = next_difference.wrapping_sub(difference);
+            any |= *number;
+            (value, difference) = (next, next_difference);
+        }
+        // A regular time axis is little else.
+        if any == 0 {
+            writer.put(0, run.len() as u32);
         } else {
-            writer.put(0, zeros);
-            zeros = 0;
-            put(&mut writer, number);
+            numbers[..run.len()].iter().for_each(|&number| put(&mut writer, number));
         }
     }
-    writer.put(0, zeros);
     writer.finish();
 }
 
-/// Writes a number other than 0.
+/// Writes the code of one number.
 #[inline(always)]
 fn put(writer: &mut BitWriter<'_>, number: i64) {
-    // Whether it is above the row of 7, of 9 and of 12 bits.
-    let above = |bits: u32| {
+    // Whether it is outside of the row of so many bits.
+    let outside = |bits: u32| {
         let most_below = (1 << (bits - 1)) - 1;
         usize::from(number.wrapping_add(most_below) as u64 >> bits != 0)
     };
-    let row = above(7) + above(9) + above(12);
-    let ((code, code_bits), bits) = (PREFIX[row], NUMBER_BITS[row]);
-    let low = number as u64 & ((1 << bits) - 1);
-    if row == 3 && number.unsigned_abs() >= WIDE {
+    let ones = usize::from(number != 0) + outside(7) + outside(9) + outside(12);
+    let (code, code_bits, bits) = CODES[ones];
+    if number.unsigned_abs() >= WIDE {
         writer.put(code << bits | WIDE, code_bits + bits);
         writer.put_wide(number as u64, 64);
     } else {
+        let low = number as u64 & ((1 << bits) - 1);
         writer.put(code << bits | low, code_bits + bits);
     }
 }
@@ -136,7 +135,7 @@ fn decode_vector(bytes: &[u8], out: &mut [i64]) -> Result<(), DecodeError> {
     while !rest.is_empty() {
         let window = reader.window();
         let zeros = window.leading_zeros().min(STEP_BITS_MAX) as usize;
-        if zeros > 0 {
+        if zeros >= RUN {
             let (same, others) = rest.split_at_mut(zeros.min(rest.len()));
             reader.skip(same.len() as u32);
             for slot in same {
@@ -146,15 +145,14 @@ fn decode_vector(bytes: &[u8], out: &mut [i64]) -> Result<(), DecodeError> {
             rest = others;
             continue;
         }
-        let row = (window.leading_ones().min(4) - 1) as usize;
-        let (code_bits, bits) = (PREFIX[row].1, NUMBER_BITS[row]);
-        let low = window << code_bits >> (64 - bits);
+        let (_, code_bits, bits) = CODES[window.leading_ones().min(4) as usize];
         reader.skip(code_bits + bits);
-        // All bits set but the highest: the most that is not the highest number of the row.
-        let most_below = (1u64 << (bits - 1)) - 1;
-        let mut number =
-            (low.wrapping_add(most_below) & ((1 << bits) - 1)).wrapping_sub(most_below) as i64;
-        if row == 3 && low == WIDE {
+        let low = (window << code_bits >> 1) >> (63 - bits);
+        // The lowest number of the row is that many below 0; what is above its highest is negative.
+        let most_below = ((1u64 << bits) - 1) >> 1;
+        let row = (1u64 << bits) - 1;
+        let mut number = (low.wrapping_add(most_below) & row).wrapping_sub(most_below) as i64;
+        if low == WIDE {
             number = reader.take_wide(64) as i64;
         }
         difference = difference.wrapping_add(number);

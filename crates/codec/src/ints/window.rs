@@ -5,6 +5,7 @@
 //! whole vector (as in PFOR, Zukowski et al., ICDE 2006, and OptPFD, Yan et al., WWW 2009).
 
 use crate::bitpack::width_of;
+use crate::lanes::dispatch::for_each_processor;
 use crate::lanes::scan;
 use crate::varint::zigzag;
 
@@ -33,22 +34,13 @@ impl Window {
             return whole;
         }
         let pivot = middle(numbers);
-        let mut counts = [0u32; 65];
-        for number in numbers {
-            counts[width_of(zigzag(number.wrapping_sub(pivot))) as usize] += 1;
-        }
+        let counts = count_widths(numbers, pivot);
         let width = cheapest_width(&counts, whole.width, numbers.len());
         if width >= whole.width {
             return whole;
         }
         // The numbers within are not always spread over all of it: their own range may be narrower.
-        let half = |number: i64| width_of(zigzag(number.wrapping_sub(pivot))) <= width;
-        let (mut least, mut most) = (0, 0);
-        for &number in numbers {
-            let offset = if half(number) { number.wrapping_sub(pivot) } else { 0 };
-            least = least.min(offset);
-            most = most.max(offset);
-        }
+        let (least, most) = range_within(numbers, pivot, width);
         Self {
             reference: pivot.wrapping_add(least),
             width: width_of(most.wrapping_sub(least) as u64),
@@ -66,6 +58,37 @@ impl Window {
     pub(super) fn holds(self, number: i64) -> bool {
         let offset = number.wrapping_sub(self.reference) as u64;
         self.width == 64 || offset >> self.width == 0
+    }
+}
+
+for_each_processor! {
+    /// How many of the numbers need how many bits, as zigzag offsets from `pivot`.
+    fn count_widths(numbers: &[i64], pivot: i64) -> [u32; 65] {
+        // Equal widths follow each other; in four tables their counts do not wait for each other.
+        let mut counts = [[0u32; 65]; 4];
+        let (fours, rest) = numbers.as_chunks::<4>();
+        for four in fours {
+            for (counts, number) in counts.iter_mut().zip(four) {
+                counts[width_of(zigzag(number.wrapping_sub(pivot))) as usize] += 1;
+            }
+        }
+        for number in rest {
+            counts[0][width_of(zigzag(number.wrapping_sub(pivot))) as usize] += 1;
+        }
+        std::array::from_fn(|width| counts.iter().map(|counts| counts[width]).sum())
+    }
+
+    /// The least and the greatest offset from `pivot`, among 0 and those of `width` bits (below 64) as
+    /// zigzag.
+    fn range_within(numbers: &[i64], pivot: i64, width: u32) -> (i64, i64) {
+        let (mut least, mut most) = (0, 0);
+        for &number in numbers {
+            let offset = number.wrapping_sub(pivot);
+            let offset = if zigzag(offset) >> width == 0 { offset } else { 0 };
+            least = least.min(offset);
+            most = most.max(offset);
+        }
+        (least, most)
     }
 }
 
