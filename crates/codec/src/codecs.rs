@@ -35,6 +35,8 @@ pub struct Codecs {
     all: Vec<Arc<dyn Codec>>,
 }
 
+/// A new codec takes a line here and a target in `fuzz/Cargo.toml`; the tests of this module then hold it to
+/// the invariants of [`crate::codec`].
 static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
     let mut all: Vec<Arc<dyn Codec>> = vec![
         // Integers and times.
