@@ -181,7 +181,7 @@ fn contiguous(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
 }
 
 /// `count` groups of about the same size, whatever the order.
-pub(super) fn balanced(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
+fn balanced(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
     let mut groups: Vec<(u64, Vec<Part>)> = (0..count).map(|_| (0, Vec::new())).collect();
     for part in parts {
         if let Some(smallest) = groups.iter_mut().min_by_key(|(rows, _)| *rows) {

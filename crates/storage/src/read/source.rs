@@ -183,6 +183,19 @@ impl Source {
         }
     }
 
+    /// Rows of a segment that are gone, deleted or replaced.
+    ///
+    /// # Errors
+    /// `corrupt` or `io_error` from the row id index.
+    pub fn gone(&self) -> Result<Option<Arc<RoaringBitmap>>> {
+        let Rows::Segment { segment, .. } = &self.rows else { return Ok(None) };
+        Ok(match (self.replaced()?, &segment.deleted) {
+            (None, deleted) => deleted.clone(),
+            (Some(replaced), None) => Some(Arc::new(replaced)),
+            (Some(replaced), Some(deleted)) => Some(Arc::new(&replaced | &**deleted)),
+        })
+    }
+
     /// The matching rows with `columns`; of a segment only these row groups.
     ///
     /// # Errors

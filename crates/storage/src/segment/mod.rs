@@ -24,13 +24,13 @@ pub(crate) use cold::{ROW_GROUP_ROWS, SegmentWriter};
 pub(crate) use draft::SegmentDraft;
 pub use hot::CacheFigures;
 pub(crate) use hot::{
-    ABSENT, BlockCache, BlockStatistics, CacheKey, CachePart, HOUR_ROWS_MIN, HotColumn, HotDraft,
-    HotOptions, HotSegment, HotWriter, HourEntry, HourPart, Hours, SegmentBytes, SeriesSet,
-    SeriesTag, SeriesTimes, Sum, Summary, order_key, place,
+    ABSENT, BlockCache, BlockStatistics, BoundPredicate, CacheKey, CachePart, HOUR_ROWS_MIN,
+    HotColumn, HotDraft, HotOptions, HotSegment, HotWriter, HourEntry, HourPart, Hours, RowSelect,
+    SegmentBytes, SeriesSet, SeriesTag, SeriesTimes, Sum, Summary, order_key, place,
 };
 pub use meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
 pub(crate) use path::{bundle_object, hot_object};
-pub(crate) use read::{ReadSpec, RowChoice};
+pub(crate) use read::{Listed, ReadSpec, RowChoice};
 pub(crate) use segment::{Segment, SegmentFile};
 
 #[cfg(test)]

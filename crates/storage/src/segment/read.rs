@@ -64,7 +64,7 @@ pub(crate) struct FieldFilter {
 
 /// Rows that do not count, or the only ones that do.
 #[derive(Clone)]
-pub(super) enum Listed {
+pub(crate) enum Listed {
     Gone(Arc<RoaringBitmap>),
     Wanted(Arc<RoaringBitmap>),
 }

@@ -10,7 +10,7 @@ use pulsora_model::{Error, Result};
 use roaring::RoaringBitmap;
 
 use super::access::SegmentAccess;
-use super::hot::{HotSegment, SegmentBytes};
+use super::hot::{BlockCache, HotSegment, SegmentBytes};
 use super::ids::IdIndex;
 use super::meta::{IdIndexMeta, SegmentMeta};
 use super::object::Object;
@@ -71,6 +71,11 @@ impl SegmentFile {
             self.object.release();
             self.ids_object.iter().for_each(|object| object.release());
         }
+    }
+
+    /// What was decoded of the segments of the engine.
+    pub fn cache(&self) -> &BlockCache {
+        &self.access.cache
     }
 
     /// A hot segment, opened on first use.

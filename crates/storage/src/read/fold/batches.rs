@@ -58,7 +58,8 @@ impl FoldPart {
     }
 }
 
-fn times(array: &ArrayRef) -> Result<&[i64]> {
+/// The values of an array of times.
+pub(super) fn times(array: &ArrayRef) -> Result<&[i64]> {
     let times = array.as_primitive_opt::<TimestampNanosecondType>();
     Ok(times.ok_or_else(|| Error::internal("the time column does not hold times"))?.values())
 }

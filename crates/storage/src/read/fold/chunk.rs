@@ -28,7 +28,7 @@ pub(super) struct ChunkGroups {
     /// By series number.
     groups: Vec<u32>,
     /// Whose numbers they are.
-    of: Option<Arc<SeriesTable>>,
+    table: Option<Arc<SeriesTable>>,
 }
 
 const UNKNOWN: u32 = u32::MAX;
@@ -36,16 +36,16 @@ const REJECTED: u32 = u32::MAX - 1;
 
 impl ChunkGroups {
     /// Makes ready for the series of a chunk.
-    fn of(&mut self, series: &Arc<SeriesTable>) {
-        if !self.of.as_ref().is_some_and(|known| Arc::ptr_eq(known, series)) {
+    pub fn of(&mut self, series: &Arc<SeriesTable>) {
+        if !self.table.as_ref().is_some_and(|known| Arc::ptr_eq(known, series)) {
             self.groups = vec![UNKNOWN; series.len()];
-            self.of = Some(Arc::clone(series));
+            self.table = Some(Arc::clone(series));
         }
     }
 
     /// The group of a series, `None` if it does not match.
     #[inline]
-    fn group(
+    pub fn group(
         &mut self,
         series: u32,
         part: &mut FoldPart,

@@ -75,6 +75,11 @@ impl FoldPart {
         cell
     }
 
+    /// How many cells have rows.
+    pub(super) fn cells_taken(&self) -> usize {
+        self.rows.iter().filter(|rows| **rows > 0).count()
+    }
+
     /// Adds a range of rows, ascending in time and not empty, to a cell. `columns` are the folded
     /// columns, `times` is given whenever the shape needs times.
     pub(super) fn feed(
@@ -144,6 +149,29 @@ impl FoldPart {
         }
     }
 
+    /// Feeds the rows of one series, ascending in time, bucket by bucket.
+    pub(super) fn feed_sorted(
+        &mut self,
+        group: u32,
+        columns: &[Slices<'_>],
+        rows: Range<usize>,
+        times: &[i64],
+    ) {
+        let Some(bucket) = self.shape.bucket else {
+            let cell = self.cell(group, 0);
+            return self.feed(cell, columns, rows, Some(times));
+        };
+        let mut start = rows.start;
+        while start < rows.end {
+            let number = bucket.number(times[start]);
+            let last_ns = bucket.range(number).end_ns;
+            let end = start + leading(&times[start..rows.end], last_ns);
+            let cell = self.cell(group, number);
+            self.feed(cell, columns, start..end, Some(times));
+            start = end;
+        }
+    }
+
     /// Tells the budget what is held now.
     ///
     /// # Errors
@@ -165,4 +193,16 @@ impl FoldPart {
         Err(Error::new(Code::MemoryLimit, message)
             .hint("group by fewer tags, use wider buckets, or ask for a shorter time"))
     }
+}
+
+/// How many of some ascending times, of which the first is, are up to `last_ns`. Steps that double and
+/// then halve: buckets of few rows and of many are both found quickly.
+fn leading(times: &[i64], last_ns: i64) -> usize {
+    let mut step = 1;
+    while step < times.len() && times[step] <= last_ns {
+        step *= 2;
+    }
+    let low = step / 2 + 1;
+    let high = step.min(times.len());
+    low.min(high) + times[low.min(high)..high].partition_point(|time| *time <= last_ns)
 }

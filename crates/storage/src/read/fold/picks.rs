@@ -65,6 +65,11 @@ impl Picks {
         lead.batch == NONE || if self.latest { time > lead.time } else { time < lead.time }
     }
 
+    /// Whether the row of a cell is at or after a time (for last rows).
+    pub fn reaches(&self, cell: usize, time: i64) -> bool {
+        self.leads[cell].batch != NONE && self.leads[cell].time >= time
+    }
+
     /// Offers a row of the batch that is being fed.
     pub fn offer(&mut self, cell: usize, time: i64, row: usize) {
         if !self.leads(cell, time) {

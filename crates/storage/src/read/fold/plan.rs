@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use pulsora_model::{Code, Column, Error, Result};
+use pulsora_model::Result;
 
 use super::ask::Fold;
 use super::cells::Pages;
-use super::chunk::ChunkGroups;
 use super::part::{Budget, FoldPart};
 use super::shape::Shape;
-use crate::read::plan::{Part, STREAM_ROWS_MIN, balanced, parts};
+use super::task::{FoldTask, Walk, Work};
+use crate::read::pieces::Piece;
+use crate::read::plan::{STREAM_ROWS_MIN, parts};
 use crate::read::scan::{ScanCounters, TimeRange};
 use crate::read::snapshot::Snapshot;
 use crate::read::source::Rows;
 use crate::read::table_scan::TableScan;
+use crate::segment::SegmentFormat;
 
 /// Most tasks of a fold: each holds cells of its own, which are brought together at the end.
 const TASKS_MAX: usize = 8;
@@ -50,14 +52,6 @@ impl Blank {
     }
 }
 
-/// A piece of the work of a fold.
-pub struct FoldTask {
-    table: Arc<TableScan>,
-    columns: Arc<[Column]>,
-    work: Vec<Part>,
-    part: FoldPart,
-}
-
 impl Snapshot {
     /// The tasks that answer `fold`. Costs no I/O; segments are opened when tasks run.
     ///
@@ -72,9 +66,15 @@ impl Snapshot {
             start_ns: a.start_ns.min(b.start_ns),
             end_ns: a.end_ns.max(b.end_ns),
         });
-        let parts = parts(&table, pieces);
-        let rows: u64 = parts.iter().map(|part| part.rows).sum();
-        let tasks = (rows.div_ceil(STREAM_ROWS_MIN) as usize).clamp(1, TASKS_MAX);
+        let walk = || match (fold.newest_buckets, fold.bucket) {
+            (Some(count), Some(bucket)) => Walk::NewestBuckets(bucket, count),
+            _ if shape.is_last_rows() => Walk::LastRows,
+            _ => Walk::All,
+        };
+        let works = match walk() {
+            Walk::All => in_parallel(&table, pieces),
+            _ => vec![pieces.into_iter().map(|piece| whole(&table, piece)).collect()],
+        };
         let blank = Blank {
             shape: Arc::clone(&shape),
             pages: pages(fold, bounds),
@@ -85,16 +85,70 @@ impl Snapshot {
             table: Arc::clone(&table),
             columns: Arc::clone(&columns),
             work,
+            walk: walk(),
             part: blank.part(),
         };
         Ok(FoldPlan {
             schema: Arc::clone(&shape.schema),
-            tasks: balanced(parts, tasks).into_iter().map(task).collect(),
+            tasks: works.into_iter().map(task).collect(),
             counters: Arc::clone(&table.ask.counters),
             newest_buckets: fold.newest_buckets,
             blank,
         })
     }
+}
+
+fn whole(table: &TableScan, piece: Piece) -> Work {
+    let rows = table.piece_rows(&piece);
+    Work { piece, groups: None, share: (0, 1), rows }
+}
+
+/// The work on some pieces in equal parts, as many as pay.
+fn in_parallel(table: &TableScan, pieces: Vec<Piece>) -> Vec<Vec<Work>> {
+    let rows: u64 = pieces.iter().map(|piece| table.piece_rows(piece)).sum();
+    let tasks = (rows.div_ceil(STREAM_ROWS_MIN) as usize).clamp(1, TASKS_MAX);
+    let mut works = Vec::new();
+    for piece in pieces {
+        let format = piece.single().and_then(|source| match &table.sources[source].rows {
+            Rows::Segment { segment, .. } => Some(segment.meta.format),
+            Rows::Chunk(_) => None,
+        });
+        let work = whole(table, piece);
+        match format {
+            Some(SegmentFormat::Hot) if work.rows > rows / tasks as u64 => {
+                // A few large segments: each is shared by all tasks.
+                works.extend((0..tasks).map(|share| Work {
+                    piece: work.piece.clone(),
+                    groups: None,
+                    share: (share, tasks),
+                    rows: work.rows / tasks as u64,
+                }));
+            }
+            Some(SegmentFormat::Parquet) => {
+                works.extend(parts(table, vec![work.piece]).into_iter().map(|part| Work {
+                    piece: part.piece,
+                    groups: part.groups,
+                    share: (0, 1),
+                    rows: part.rows,
+                }));
+            }
+            _ => works.push(work),
+        }
+    }
+    balanced(works, tasks)
+}
+
+/// The largest first, each to the task that has least.
+fn balanced(mut works: Vec<Work>, tasks: usize) -> Vec<Vec<Work>> {
+    works.sort_by_key(|work| std::cmp::Reverse(work.rows));
+    let mut shares: Vec<(u64, Vec<Work>)> = (0..tasks).map(|_| (0, Vec::new())).collect();
+    for work in works {
+        if let Some(least) = shares.iter_mut().min_by_key(|(rows, _)| *rows) {
+            least.0 += work.rows.max(1);
+            least.1.push(work);
+        }
+    }
+    shares.into_iter().map(|(_, works)| works).collect()
 }
 
 /// The pages for the buckets of a range of time.
@@ -104,36 +158,6 @@ fn pages(fold: &Fold, time: Option<TimeRange>) -> Pages {
             Pages::new(bucket.number(time.start_ns), bucket.number(time.end_ns))
         }
         _ => Pages::new(0, 0),
-    }
-}
-
-impl FoldTask {
-    /// Folds; blocking. `cancelled` is asked once per batch or source.
-    ///
-    /// # Errors
-    /// `cancelled`; `memory_limit`; `corrupt` and `io_error` of the scan.
-    pub fn run(mut self, cancelled: &dyn Fn() -> bool) -> Result<FoldPart> {
-        let check = || match cancelled() {
-            true => Err(Error::new(Code::Cancelled, "the query was cancelled")),
-            false => Ok(()),
-        };
-        let mut groups = ChunkGroups::default();
-        for work in &self.work {
-            check()?;
-            let single = work.piece.single().map(|source| &self.table.sources[source].rows);
-            let ask = self.table.ask.within(work.piece.time);
-            if let Some(Rows::Chunk(source)) = single
-                && self.part.can_feed_chunk(source, &ask)
-            {
-                self.part.feed_chunk(source, &ask, &mut groups)?;
-                continue;
-            }
-            for batch in self.table.stream(&work.piece, &self.columns, work.groups.clone()) {
-                check()?;
-                self.part.feed_batch(&batch?, &self.columns)?;
-            }
-        }
-        Ok(self.part)
     }
 }
 

@@ -167,12 +167,21 @@ impl Shape {
         Field::new(format!("{what}_{position}"), ty, nullable)
     }
 
+    /// Whether nothing but the last row of each group is asked for.
+    pub fn is_last_rows(&self) -> bool {
+        self.bucket.is_none()
+            && !self.outputs.is_empty()
+            && self.outputs.iter().all(|output| matches!(output, Output::LastRow(_)))
+    }
+
+    /// Whether the times of values are needed, beside buckets.
+    pub fn folds_times(&self) -> bool {
+        self.first_row || self.last_row || self.folded.iter().any(|folded| folded.wants.times())
+    }
+
     /// Whether the times of rows are needed.
     pub fn needs_times(&self) -> bool {
-        self.bucket.is_some()
-            || self.first_row
-            || self.last_row
-            || self.folded.iter().any(|folded| folded.wants.times())
+        self.bucket.is_some() || self.folds_times()
     }
 
     /// The columns that a scan must give: folded, picked, tags of groups, time; each once.

@@ -239,6 +239,11 @@ impl States {
         each!(self, typed => typed.size_bytes(), 0)
     }
 
+    /// Adds values of which nothing but their number is wanted.
+    pub fn add_count(&mut self, cell: usize, count: u64) {
+        each!(self, typed => typed.count[cell] += count, ());
+    }
+
     /// Adds a range of rows, ascending in time and not empty, to a cell.
     pub fn feed(
         &mut self,
@@ -250,7 +255,7 @@ impl States {
         let wants = each!(&*self, typed => typed.wants, Wants::default());
         if !wants.values() {
             let count = slices.count(&rows);
-            return each!(self, typed => typed.count[cell] += count, ());
+            return self.add_count(cell, count);
         }
         let valid = slices.valid.as_ref();
         match (self, &slices.values) {

@@ -143,6 +143,8 @@ pub(super) enum Values<'a> {
     Bool(&'a BooleanArray),
     Text(&'a StringArray),
     Tag(&'a DictionaryArray<UInt32Type>),
+    /// Looked at by nobody; every row has one.
+    Counted,
     /// All null.
     Null,
 }

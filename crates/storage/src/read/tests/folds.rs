@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use pulsora_model::{ColumnId, ColumnKind, ColumnType, Mode};
 
 use super::scans::{KINDS, matches, model_value, random_scan, random_world};
-use super::world::{Random, Row, TIME, Value, World, value};
-use crate::read::{Aggregate, Bucket, Fold, FoldPlan, Function, Scan};
+use super::world::{Formats, Random, Row, TIME, Value, World, value};
+use crate::read::{
+    Aggregate, Bucket, Fold, FoldPlan, Function, Scan, ScanCounters, TagPredicate, TimeRange,
+};
 
 const FUNCTIONS: [Function; 10] = [
     Function::CountRows,
@@ -257,4 +259,170 @@ fn what_cannot_be_folded_is_an_error_that_says_so() {
     let bucket = Some(Bucket { width_ns: 0, origin_ns: 0 });
     assert_eq!(code(&Fold { bucket, ..all.clone() }), Some("invalid_request"));
     assert_eq!(code(&Fold { newest_buckets: Some(1), ..all }), Some("invalid_request"));
+}
+
+const HOUR: i64 = 3_600_000_000_000;
+const MINUTE: i64 = HOUR / 60;
+
+/// Several hours of a few hosts, a row a minute, mostly in hot segments of one or two hours: flushes
+/// that overlap, late rows, missing values, deleted rows, rows in memory.
+fn world_of_hours(mode: Mode, random: &mut Random) -> World {
+    let mut world = World::new(mode, false, 2);
+    world.formats = if random.chance(70) { Formats::Hot } else { Formats::Mixed };
+    world.window_ns = HOUR * (1 + random.below(2) as i64);
+    let nulls = random.chance(30);
+    let mut serial = 0;
+    let mut row = |host: u64, time: i64, random: &mut Random| {
+        let mut fields = std::collections::HashMap::new();
+        for (id, value) in [
+            (20, Value::Int(random.below(2_000) as i64 - 1_000)),
+            (21, Value::float(f64::from(serial))),
+            (25, Value::Int(random.below(1 << 40) as i64)),
+            (26, Value::Int(random.below(1_000) as i64)),
+            (27, Value::float(random.below(1_000) as f64 / 7.0)),
+        ] {
+            if id == 21 || !nulls || random.chance(95) {
+                fields.insert(ColumnId(id), value);
+            }
+        }
+        serial += 1;
+        let tags =
+            vec![Some(format!("host{host}")), (host > 1).then(|| format!("rack{}", host / 2))];
+        Row { sequence: 0, tags, time, id: None, fields }
+    };
+    let start = -2 * HOUR + random.below(2 * HOUR as u64) as i64;
+    let mut at = start;
+    for _ in 0..4 {
+        let minutes = 40 + random.below(100) as i64;
+        let times = || (0..minutes).map(|minute| at + minute * MINUTE);
+        let mut rows: Vec<Row> = times()
+            .flat_map(|time| (0..5).map(move |host| (host, time)))
+            .map(|(host, time)| row(host, time, random))
+            .collect();
+        if random.chance(50) {
+            rows.push(row(3, start + random.below(100) as i64 * MINUTE, random));
+        }
+        world.write(rows);
+        // The next flush overlaps this one by a few rows, or not.
+        at += (minutes - random.below(3) as i64) * MINUTE;
+        world.seal();
+        world.flush();
+        if random.chance(15) {
+            world.delete(random);
+        }
+    }
+    let rows: Vec<Row> = (0..5).map(|host| row(host, at + host as i64, random)).collect();
+    world.write(rows);
+    world
+}
+
+fn random_fold_of_hours(world: &World, random: &mut Random) -> Fold {
+    let mut fold = Fold::all(world.schema.id);
+    if random.chance(60) {
+        let start_ns = (random.below(8) as i64 - 3) * HOUR / 2;
+        fold.time.start_ns = start_ns;
+        fold.time.end_ns = start_ns + (1 + random.below(8) as i64) * HOUR / 2;
+    }
+    if random.chance(30) {
+        let values = (0..1 + random.below(2)).map(|_| Some(format!("host{}", random.below(6))));
+        fold.tags.push(TagPredicate { column: ColumnId(10), values: values.collect() });
+    }
+    fold.by = [vec![], vec![10], vec![11], vec![11, 10]][random.below(4) as usize]
+        .iter()
+        .map(|id| ColumnId(*id))
+        .collect();
+    if random.chance(70) {
+        let width_ns = [MINUTE, 7 * MINUTE, HOUR, 3 * HOUR][random.below(4) as usize];
+        let origin_ns = if random.chance(70) { 0 } else { 13 * MINUTE };
+        fold.bucket = Some(Bucket { width_ns, origin_ns });
+        if fold.by.is_empty() && random.chance(40) {
+            fold.newest_buckets = Some(1 + random.below(5) as usize);
+        }
+    }
+    if random.chance(15) {
+        fold.fields = super::scans::random_fields(world, random);
+    }
+    let last_rows = fold.bucket.is_none() && random.chance(30);
+    for _ in 0..1 + random.below(4) {
+        let column = ColumnId([20, 21, 25, 26, 27, 1][random.below(6) as usize]);
+        let function = match last_rows {
+            true => Function::LastRow,
+            false => FUNCTIONS[random.below(10) as usize],
+        };
+        let sum = matches!(function, Function::Sum | Function::Mean);
+        if !sum || ![ColumnId(26), TIME].contains(&column) {
+            fold.aggregates.push(Aggregate { function, column });
+        }
+    }
+    fold
+}
+
+#[test]
+fn folds_of_hours_answer_as_the_model() {
+    for seed in 0..12 {
+        for mode in [Mode::Append, Mode::Upsert] {
+            let mut random = Random::new(seed);
+            let world = world_of_hours(mode, &mut random);
+            for _ in 0..60 {
+                let fold = random_fold_of_hours(&world, &mut random);
+                check_fold(&world, &fold, &format!("seed {seed} {mode:?} {fold:?}"));
+            }
+        }
+    }
+}
+
+fn rows_read(world: &World, fold: &Fold) -> u64 {
+    let mut plan = world.snapshot().fold(fold).unwrap();
+    let tasks = std::mem::take(&mut plan.tasks);
+    let parts = tasks.into_iter().map(|task| task.run(&|| false).unwrap()).collect();
+    plan.finish(parts).unwrap();
+    ScanCounters::value(&plan.counters.rows_read)
+}
+
+#[test]
+fn stored_sums_and_kept_last_rows_read_no_rows() {
+    let mut world = World::new(Mode::Upsert, false, 1);
+    (world.formats, world.window_ns) = (Formats::Hot, HOUR);
+    for hour in 0..4 {
+        let rows = (0..600).map(|at| Row {
+            tags: vec![Some(format!("host{}", at % 10))],
+            ..row(hour * HOUR + at / 10 * MINUTE, "", at)
+        });
+        world.write(rows.collect());
+        world.seal();
+        world.flush();
+    }
+    let table = world.schema.id;
+    let of = |function| Fold {
+        by: vec![ColumnId(10)],
+        aggregates: vec![Aggregate { function, column: ColumnId(20) }],
+        ..Fold::all(table)
+    };
+    let hours = Some(Bucket { width_ns: HOUR, origin_ns: 0 });
+    for function in FUNCTIONS[..8].iter().copied() {
+        let fold = Fold { bucket: hours, ..of(function) };
+        assert_eq!(rows_read(&world, &fold), 0, "{function:?}");
+        assert_eq!(check_fold(&world, &fold, "hours"), 40);
+        assert_eq!(rows_read(&world, &of(function)), 0, "{function:?}");
+    }
+    // Half an hour at each end is decoded, for its series alone.
+    let time = TimeRange { start_ns: HOUR / 2, end_ns: 3 * HOUR + HOUR / 2 - 1 };
+    let part = Fold { bucket: hours, time, ..of(Function::Max) };
+    assert_eq!(rows_read(&world, &part), 600);
+    check_fold(&world, &part, "part");
+    let minutes = Some(Bucket { width_ns: MINUTE, origin_ns: 0 });
+    let newest = Fold { bucket: minutes, by: vec![], newest_buckets: Some(5), ..of(Function::Max) };
+    assert_eq!(rows_read(&world, &newest), 50);
+    assert_eq!(check_fold(&world, &newest, "newest"), 5);
+    let last = of(Function::LastRow);
+    assert_eq!(rows_read(&world, &last), 10, "of the newest segment only");
+    assert_eq!(rows_read(&world, &last), 0, "the second time");
+    assert_eq!(check_fold(&world, &last, "last"), 10);
+    // One series in memory is not yet all of them.
+    world.write(vec![Row { tags: vec![Some("host3".into())], ..row(5 * HOUR, "", 7) }]);
+    assert_eq!(check_fold(&world, &of(Function::LastRow), "last, one newer"), 10);
+    let all = (0..10)
+        .map(|host| Row { tags: vec![Some(format!("host{host}"))], ..row(6 * HOUR, "", host) });
+    world.write(all.collect());
+    assert_eq!(check_fold(&world, &of(Function::LastRow), "last, all newer"), 10);
 }

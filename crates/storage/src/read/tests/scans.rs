@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use pulsora_model::{ColumnId, ColumnKind, ColumnType, Mode};
 
-use super::world::{Random, Row, TIME, Value, WINDOW_NS, World, value};
+use super::world::{Formats, Random, Row, TIME, Value, WINDOW_NS, World, value};
 use crate::read::{
     FieldPredicate, FieldTest, FieldValue, Order, Scan, ScanCounters, TagPredicate, TimeRange,
 };
@@ -80,6 +80,7 @@ fn random_rows(world: &World, random: &mut Random, serial: &mut u64) -> Vec<Row>
 
 pub fn random_world(kind: Kind, random: &mut Random) -> World {
     let mut world = World::new(kind.mode, kind.row_ids, kind.tags);
+    world.formats = [Formats::Cold, Formats::Hot, Formats::Mixed][random.below(3) as usize];
     let mut serial = 0;
     for step in 0..30 {
         match random.below(12) {

@@ -26,7 +26,10 @@ use crate::catalog::{Catalog, CatalogChange, ResolvedIds, ResolvedRows};
 use crate::manifest::Version;
 use crate::memtable::{Memtable, MemtableView, Series};
 use crate::read::{Published, Snapshot, flush_stream, replaced_rows};
-use crate::segment::{Layout, Segment, SegmentAccess, SegmentDraft, SegmentFile, SegmentWriter};
+use crate::segment::{
+    HotOptions, HotWriter, Layout, Segment, SegmentAccess, SegmentDraft, SegmentFile, SegmentMeta,
+    SegmentWriter, hot_object,
+};
 
 /// Numbers from a seed.
 pub struct Random(u64);
@@ -99,6 +102,15 @@ pub struct Row {
     pub fields: HashMap<ColumnId, Value>,
 }
 
+/// What segments a flush writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Formats {
+    Cold,
+    Hot,
+    /// Two hot ones, then a cold one.
+    Mixed,
+}
+
 /// The table and its model.
 pub struct World {
     pub schema: TableSchema,
@@ -107,7 +119,11 @@ pub struct World {
     pub layout: Layout,
     /// Bytes that were read of objects.
     pub bytes_read: Arc<AtomicU64>,
+    pub formats: Formats,
+    /// Width of the partitions.
+    pub window_ns: i64,
     store: Arc<dyn Store>,
+    access: Arc<SegmentAccess>,
     sealed: Vec<Arc<MemtableView>>,
     open: Memtable,
     sequence: u64,
@@ -160,8 +176,13 @@ impl World {
         };
         let bytes_read = Arc::new(AtomicU64::new(0));
         let store = LocalStore::new("/data", &Simulation::new(1).env());
+        let store: Arc<dyn Store> =
+            Arc::new(CountingStore { store, bytes: Arc::clone(&bytes_read) });
         World {
-            store: Arc::new(CountingStore { store, bytes: Arc::clone(&bytes_read) }),
+            access: SegmentAccess::new(Arc::clone(&store)),
+            store,
+            formats: Formats::Cold,
+            window_ns: WINDOW_NS,
             bytes_read,
             schema,
             rows: Vec::new(),
@@ -309,46 +330,62 @@ impl World {
         }
         let view = self.sealed.remove(0);
         self.delete_replaced(&view);
-        let mut writers: BTreeMap<i64, SegmentWriter<'_>> = BTreeMap::new();
-        let database = Name::literal("default");
+        let mut parts: BTreeMap<i64, Vec<RecordBatch>> = BTreeMap::new();
         for batch in flush_stream(&view, &self.schema).unwrap() {
             let batch = batch.unwrap();
             let times = batch.column_by_name("time").unwrap();
             let times = times.as_primitive::<TimestampNanosecondType>().values();
             let mut windows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
             for (row, time) in (0..).zip(times.iter()) {
-                windows.entry(time.div_euclid(WINDOW_NS)).or_default().push(row);
+                windows.entry(time.div_euclid(self.window_ns)).or_default().push(row);
             }
             for (number, rows) in windows {
                 let part = take_record_batch(&batch, &UInt32Array::from(rows)).unwrap();
-                let counter = &mut self.counter;
-                let writer = writers.entry(number).or_insert_with(|| {
-                    *counter += 1;
-                    let window =
-                        Window { start_ns: number * WINDOW_NS, end_ns: (number + 1) * WINDOW_NS };
-                    let draft = SegmentDraft {
-                        id: SegmentId { epoch: 1, counter: *counter },
-                        database: &database,
-                        schema: &self.schema,
-                        window,
-                        first: view.first,
-                        last: view.last,
-                        written_ns: 0,
-                        level: 0,
-                    };
-                    SegmentWriter::with_layout(draft, self.layout).unwrap()
-                });
-                writer.write(&part).unwrap();
+                parts.entry(number).or_default().push(part);
             }
         }
-        for writer in writers.into_values() {
-            let meta = Arc::new(writer.finish(&*self.store).unwrap().unwrap());
-            let file = Arc::new(SegmentFile::new(
-                Arc::clone(&meta),
-                &SegmentAccess::new(Arc::clone(&self.store)),
-            ));
+        for (number, parts) in parts {
+            self.counter += 1;
+            let meta = Arc::new(self.write_segment(number, &parts, &view));
+            let file = Arc::new(SegmentFile::new(Arc::clone(&meta), &self.access));
             self.segments.push(Segment { meta, deleted: None, file });
         }
+    }
+
+    fn write_segment(
+        &self,
+        number: i64,
+        parts: &[RecordBatch],
+        view: &MemtableView,
+    ) -> SegmentMeta {
+        let width = self.window_ns;
+        let database = Name::literal("default");
+        let id = SegmentId { epoch: 1, counter: self.counter };
+        let draft = SegmentDraft {
+            id,
+            database: &database,
+            schema: &self.schema,
+            window: Window { start_ns: number * width, end_ns: (number + 1) * width },
+            first: view.first,
+            last: view.last,
+            written_ns: 0,
+            level: 0,
+        };
+        let hot = match self.formats {
+            Formats::Cold => false,
+            Formats::Hot => true,
+            Formats::Mixed => self.counter % 3 > 0,
+        };
+        if hot {
+            let options = HotOptions { block_rows: 1_024, ..HotOptions::default() };
+            let mut writer = HotWriter::new(draft, options);
+            parts.iter().for_each(|part| writer.write(part).unwrap());
+            let object = hot_object(&database, &self.schema, id);
+            return writer.finish().unwrap().unwrap().put(&*self.store, &object).unwrap();
+        }
+        let mut writer = SegmentWriter::with_layout(draft, self.layout).unwrap();
+        parts.iter().for_each(|part| writer.write(part).unwrap());
+        writer.finish(&*self.store).unwrap().unwrap()
     }
 
     /// What a flush does to older segments: deletes the rows whose ids came again.

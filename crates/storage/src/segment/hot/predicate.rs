@@ -14,7 +14,7 @@ use super::summary::{float_key, order_key};
 use crate::read::{FieldPredicate, FieldTest};
 
 /// A predicate and where its column is.
-pub(super) struct BoundPredicate {
+pub(crate) struct BoundPredicate {
     predicate: FieldPredicate,
     /// As the schema has it.
     column: Column,

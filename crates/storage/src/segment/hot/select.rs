@@ -25,7 +25,7 @@ const STEP_ROWS: u32 = 65_536;
 const EVEN_TRIES: usize = 3;
 
 /// Gives the wanted rows as ascending ranges.
-pub(super) struct RowSelect {
+pub(crate) struct RowSelect {
     segment: Arc<HotSegment>,
     /// Wanted series that are still to come, ascending.
     series: VecDeque<Range<u32>>,
@@ -80,6 +80,28 @@ impl RowSelect {
             ready: VecDeque::new(),
             decoded: None,
         })
+    }
+
+    /// The rows of these series (ascending ranges) inside a range of time.
+    ///
+    /// # Errors
+    /// `corrupt`, `io_error`.
+    pub fn of_series(
+        segment: &Arc<HotSegment>,
+        series: Vec<Range<u32>>,
+        time: TimeRange,
+        listed: Option<Listed>,
+    ) -> Result<RowSelect> {
+        let mut select = RowSelect::new(segment, 0..0, time, &[], listed)?;
+        let header = segment.header();
+        let bounds = TimeRange { start_ns: header.min_time_ns, end_ns: header.max_time_ns };
+        if !series.is_empty() && bounds.overlaps(&time) {
+            let whole = time.contains(bounds.start_ns) && time.contains(bounds.end_ns);
+            select.times = if whole { None } else { Some(segment.series_times()?) };
+            select.series = series.into();
+            select.rows = 0..segment.rows();
+        }
+        Ok(select)
     }
 
     /// The next rows, at most `rows_max`; none at the end.

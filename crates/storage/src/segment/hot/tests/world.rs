@@ -69,6 +69,7 @@ pub fn schema(tags: usize, row_ids: bool) -> TableSchema {
         mode: Mode::Append,
         partition: PartitionWidth::Day,
         created_at_ns: 0,
+        codec: None,
     }
 }
 

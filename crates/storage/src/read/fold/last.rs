@@ -1,0 +1,193 @@
+//! The last row of each group: sources are walked from the newest back, and one is passed over when
+//! all its groups have a row that is as late as its last one.
+//!
+//! Last rows of a whole segment, one per series, are kept in the cache of decoded blocks, so that a
+//! query for the latest rows decodes nothing.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::Schema;
+use foldhash::fast::FixedState;
+use pulsora_model::{Column, Result};
+use roaring::RoaringBitmap;
+
+use super::part::FoldPart;
+use super::task::{Work, Worker};
+use crate::read::scan::{ScanCounters, TimeRange};
+use crate::read::source::{Ask, Rows};
+use crate::segment::{
+    CacheKey, CachePart, HotSegment, ReadSpec, RowChoice, Segment, SegmentFormat,
+};
+
+impl Worker<'_> {
+    /// Folds the last rows of some work.
+    pub fn last_rows(&mut self, mut work: Vec<Work>) -> Result<()> {
+        work.sort_by_key(|work| std::cmp::Reverse(work.piece.time.end_ns));
+        for work in work {
+            if self.is_settled(&work)? {
+                ScanCounters::add(&self.table.ask.counters.segments_pruned, 1);
+            } else if !self.last_rows_of_hot(&work)? && !self.last_rows_of_chunk(&work)? {
+                self.fold(&work)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every group that some work may have rows of has a row as late as its last one.
+    fn is_settled(&mut self, work: &Work) -> Result<bool> {
+        let end_ns = work.piece.time.end_ns;
+        for source in &work.piece.sources {
+            let settled = match &self.table.sources[*source].rows {
+                Rows::Segment { segment, .. } if segment.meta.format == SegmentFormat::Hot => {
+                    let set = segment.file.hot()?.series();
+                    let groups = self.hots.of(set, &mut self.part, &self.table.ask);
+                    let all = groups.ranges.iter().cloned().flatten();
+                    let mut all = all.map(|series| groups.groups[series as usize]);
+                    all.all(|group| self.part.is_settled(group, end_ns))
+                }
+                Rows::Chunk(chunk) => {
+                    self.chunks.of(&chunk.series);
+                    let sorted = chunk.sorted();
+                    sorted.runs.iter().all(|run| {
+                        let group =
+                            self.chunks.group(run.0, &mut self.part, chunk, &self.table.ask);
+                        group.is_none_or(|group| self.part.is_settled(group, end_ns))
+                    })
+                }
+                Rows::Segment { .. } => false,
+            };
+            if !settled {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Offers the last row of each series of a hot segment; false if it has to be read.
+    fn last_rows_of_hot(&mut self, work: &Work) -> Result<bool> {
+        let Some(source) = work.piece.single().map(|source| &self.table.sources[source]) else {
+            return Ok(false);
+        };
+        let Rows::Segment { segment, .. } = &source.rows else { return Ok(false) };
+        let whole = segment.meta.max_time_ns <= work.piece.time.end_ns
+            && self.table.ask.fields.is_empty()
+            && segment.deleted.is_none();
+        if segment.meta.format != SegmentFormat::Hot || !whole || source.gone()?.is_some() {
+            return Ok(false);
+        }
+        let hot = segment.file.hot()?;
+        let groups = self.hots.of(hot.series(), &mut self.part, &self.table.ask);
+        let times = hot.series_times()?;
+        for series in groups.ranges.iter().cloned().flatten() {
+            let time = times.last[series as usize];
+            if work.piece.time.contains(time) {
+                self.part.offer_last(groups.groups[series as usize], time, series);
+            }
+        }
+        let picked = self.part.shape.picked.clone();
+        self.part.end_last(|series| {
+            let rows = last_rows(segment, hot, &picked, &self.table.ask)?;
+            take(&rows, series)
+        })?;
+        Ok(true)
+    }
+
+    /// Offers the last row of each series of a chunk; false if it has to be read.
+    fn last_rows_of_chunk(&mut self, work: &Work) -> Result<bool> {
+        let Some(source) = work.piece.single().map(|source| &self.table.sources[source]) else {
+            return Ok(false);
+        };
+        let Rows::Chunk(chunk) = &source.rows else { return Ok(false) };
+        let ask = self.table.ask.within(work.piece.time);
+        if !ask.fields.is_empty() || !self.part.can_feed_chunk(chunk, &ask) {
+            return Ok(false);
+        }
+        let sorted = chunk.sorted();
+        self.chunks.of(&chunk.series);
+        for run in chunk.runs(&sorted, &ask) {
+            let Some(group) = self.chunks.group(run.series, &mut self.part, chunk, &ask) else {
+                continue;
+            };
+            let mut rows = sorted.order[run.rows].iter().rev();
+            if let Some(row) = rows.find(|row| !chunk.is_gone(**row)) {
+                self.part.offer_last(group, chunk.chunk.time[*row as usize], *row);
+            }
+        }
+        ScanCounters::add(&ask.counters.rows_read, sorted.runs.len());
+        let picked = self.part.shape.picked.clone();
+        self.part.end_last(|rows| chunk.rows(rows, &picked))?;
+        Ok(true)
+    }
+}
+
+impl FoldPart {
+    fn is_settled(&mut self, group: u32, end_ns: i64) -> bool {
+        let cell = self.cell(group, 0);
+        self.last.as_ref().is_some_and(|last| last.reaches(cell, end_ns))
+    }
+
+    fn offer_last(&mut self, group: u32, time: i64, row: u32) {
+        let cell = self.cell(group, 0);
+        // Nobody asks for the number, only whether there is a row.
+        self.rows[cell] = 1;
+        if let Some(last) = &mut self.last {
+            last.offer(cell, time, row as usize);
+        }
+    }
+
+    fn end_last(&mut self, take: impl FnOnce(&[u32]) -> Result<RecordBatch>) -> Result<()> {
+        if let Some(last) = &mut self.last {
+            last.end_batch(take)?;
+        }
+        self.settle()
+    }
+}
+
+/// The last row of every series of a hot segment, in the order of the series.
+fn last_rows(
+    segment: &Segment,
+    hot: &HotSegment,
+    columns: &[Column],
+    ask: &Ask,
+) -> Result<Arc<RecordBatch>> {
+    let mut kind = FixedState::default().build_hasher();
+    for column in columns {
+        kind.write_u32(column.id.0);
+        kind.write_u8(column.ty as u8);
+        kind.write(column.name.as_bytes());
+    }
+    let key = CacheKey { segment: segment.meta.id, part: CachePart::LastRows(kind.finish()) };
+    segment.file.cache().find_or_insert(key, || {
+        let rows = hot.row_starts()[1..].iter().map(|end| end - 1);
+        let batches = segment.read(ReadSpec {
+            columns: columns.to_vec(),
+            time_column: ask.schema.time().id,
+            time: TimeRange::ALL,
+            tags: Vec::new(),
+            fields: Vec::new(),
+            rows: RowChoice::Only(Arc::new(
+                RoaringBitmap::from_sorted_iter(rows).unwrap_or_default(),
+            )),
+            groups: None,
+            batch_rows: ask.batch_rows,
+            counters: Arc::clone(&ask.counters),
+        })?;
+        let schema = Schema::new(columns.iter().map(Column::arrow_field).collect::<Vec<_>>());
+        let batches = batches.collect::<Result<Vec<_>>>()?;
+        let rows = concat_batches(&Arc::new(schema), &batches)?;
+        let bytes = rows.get_array_memory_size();
+        Ok((rows, bytes))
+    })
+}
+
+/// Rows of a batch by number; without a copy where it is all of them in order.
+fn take(batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch> {
+    let all = rows.len() == batch.num_rows() && rows.iter().zip(0..).all(|(row, at)| *row == at);
+    match all {
+        true => Ok(batch.clone()),
+        false => Ok(take_record_batch(batch, &UInt32Array::from(rows.to_vec()))?),
+    }
+}
