@@ -11,5 +11,7 @@ mod factor;
 pub(crate) mod gorilla;
 pub(crate) mod patched;
 pub(crate) mod run_length;
+#[cfg(test)]
+mod tests;
 pub(crate) mod varints;
 mod window;
