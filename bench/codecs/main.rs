@@ -6,11 +6,11 @@
 //! |---|---|---|
 //! | `--data` | `../shared/data` | real series: `stocks.csv` and `nab/*.csv`; left out where they are absent |
 //! | `--series`, `--codec` | | only the series, the codecs, whose name has this in it |
-//! | `--milliseconds` | 10 | how long one try of an encoder or decoder goes on, at least |
+//! | `--milliseconds` | 50 | how long an encoder or decoder is tried, at least |
 //! | `--summary` | | only the summary |
 //! | `--json` | | JSON lines instead of Markdown |
 //!
-//! Blocks of 65,536 values, best of five tries. A codec of ours that is declared fast decodes vector by vector into a
+//! Blocks of 65,536 values, best of at least five tries. A codec of ours that is declared fast decodes vector by vector into a
 //! buffer of one vector that is used again, as a scan does; all others decode block by block into a buffer
 //! that is used again. What zstd and lz4 decode to is the bytes of the values. Parquet is a column of a file in
 //! memory with one data page per block, sizes are those of the pages. Every codec must give back what it
@@ -36,7 +36,7 @@ struct Settings {
     data: PathBuf,
     series: String,
     codec: String,
-    try_time: Duration,
+    time: Duration,
     summary: bool,
     json: bool,
 }
@@ -57,7 +57,7 @@ fn settings() -> Result<Settings, String> {
         data: args.take("data", PathBuf::from("../shared/data"))?,
         series: args.take("series", String::new())?,
         codec: args.take("codec", String::new())?,
-        try_time: Duration::from_millis(args.take("milliseconds", 10)?),
+        time: Duration::from_millis(args.take("milliseconds", 50)?),
         summary: args.take("summary", false)?,
         json: args.take("json", false)?,
     };
@@ -82,7 +82,7 @@ fn compare(settings: &Settings) -> Result<(), String> {
         }
         results.push((series, measured));
     }
-    let pairs = summary::pairs(settings.try_time)?;
+    let pairs = summary::pairs(settings.time)?;
     summary::print(&results, &pairs, settings.json);
     Ok(())
 }
@@ -95,7 +95,7 @@ fn compare_on(settings: &Settings, series: &Series) -> Result<Vec<Measured>, Str
     contenders.retain(|contender| contender.name().contains(&settings.codec));
     let mut measured = Vec::new();
     for contender in &mut contenders {
-        measured.extend(measure(contender.as_mut(), series, settings.try_time)?);
+        measured.extend(measure(contender.as_mut(), series, settings.time)?);
     }
     measured.sort_by_key(|one| one.bytes);
     Ok(measured)

@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 use crate::contenders::{Contender, Decoded};
 use crate::series::{Column, Series};
 
-/// Tries, of which the best counts.
+/// Tries, at least, of which the best counts.
 const TRIES: usize = 5;
+
+/// How long a try goes on, at least: long enough for the clock, and so short that on a busy machine some
+/// tries run through without a break.
+const TRY: Duration = Duration::from_micros(200);
 
 /// Figures of a contender.
 pub struct Measured {
@@ -55,7 +59,7 @@ impl Measured {
 pub fn measure(
     contender: &mut dyn Contender,
     series: &Series,
-    try_time: Duration,
+    time: Duration,
 ) -> Result<Option<Measured>, String> {
     let blocks = series.column.blocks();
     let mut decoded = Decoded::default();
@@ -78,7 +82,7 @@ pub fn measure(
         column => column.len(),
     } as f64;
     let mut out = Vec::new();
-    let encoding = best(try_time, || {
+    let encoding = best(time, || {
         for block in &blocks {
             out.clear();
             contender.encode(block.values(), &mut out);
@@ -86,7 +90,7 @@ pub fn measure(
         }
         Ok(())
     })?;
-    let decoding = best(try_time, || {
+    let decoding = best(time, || {
         for (block, encoded) in blocks.iter().zip(&encoded) {
             contender.decode(encoded, block.values().len(), &mut decoded)?;
             black_box(&mut decoded);
@@ -103,22 +107,23 @@ pub fn measure(
     }))
 }
 
-/// The time of a pass in the best of the tries; a try is as many passes as fill its time.
+/// The time of a pass in the best of the tries, of which there are as many as fill `time`.
 ///
 /// # Errors
 /// Of the pass.
 pub fn best(
-    try_time: Duration,
+    time: Duration,
     mut pass: impl FnMut() -> Result<(), String>,
 ) -> Result<Duration, String> {
-    let mut best = Duration::MAX;
-    for _ in 0..TRIES {
+    let (begin, mut tries, mut best) = (Instant::now(), 0, Duration::MAX);
+    while tries < TRIES || begin.elapsed() < time {
         let (since, mut passes) = (Instant::now(), 0);
-        while passes == 0 || since.elapsed() < try_time {
+        while passes == 0 || since.elapsed() < TRY {
             pass()?;
             passes += 1;
         }
         best = best.min(since.elapsed() / passes);
+        tries += 1;
     }
     Ok(best)
 }

@@ -30,26 +30,23 @@ pub struct Pair {
 ///
 /// # Errors
 /// When a codec fails.
-pub fn pairs(try_time: Duration) -> Result<Vec<Pair>, String> {
+pub fn pairs(time: Duration) -> Result<Vec<Pair>, String> {
     let mut random = Random::new(2);
     let walk = integer_walk(&mut random, BLOCK_VALUES_MAX);
     let prices = two_decimals(&mut random, BLOCK_VALUES_MAX);
     let walk: Vec<f64> = walk.into_iter().map(|value| value as f64).collect();
     let series = [("an integer walk", walk), ("prices of two decimals", prices)];
-    series
-        .into_iter()
-        .filter_map(|(name, values)| pair(name, &values, try_time).transpose())
-        .collect()
+    series.into_iter().filter_map(|(name, values)| pair(name, &values, time).transpose()).collect()
 }
 
 /// `None` when there are no such codecs.
-fn pair(name: &'static str, values: &[f64], try_time: Duration) -> Result<Option<Pair>, String> {
+fn pair(name: &'static str, values: &[f64], time: Duration) -> Result<Option<Pair>, String> {
     let codecs = Codecs::builtin();
     let both = codecs.by_name(Kind::Integers, GORILLA).zip(codecs.by_name(Kind::Floats, GORILLA));
     let Some((of_times, of_values)) = both else { return Ok(None) };
     let (n, times) = (values.len(), regular_times(values.len()));
     let (mut encoded_times, mut encoded_values) = (Vec::new(), Vec::new());
-    let encoding = best(try_time, || {
+    let encoding = best(time, || {
         encoded_times.clear();
         encoded_values.clear();
         let stored = of_times.encode(Values::Integers(&times), &mut encoded_times)
@@ -57,7 +54,7 @@ fn pair(name: &'static str, values: &[f64], try_time: Duration) -> Result<Option
         stored.then_some(()).ok_or_else(|| "gorilla does not store a point".to_owned())
     })?;
     let mut decoded = Decoded::default();
-    let decoding = best(try_time, || {
+    let decoding = best(time, || {
         decode(of_times.as_ref(), &encoded_times, n, &mut decoded)?;
         decode(of_values.as_ref(), &encoded_values, n, &mut decoded)
     })?;
