@@ -11,7 +11,7 @@
 #
 #   HOSTS=100  HOURS=24   the rows: one per host and ten seconds     TYPES=all   query types, as in `tsbs --types`
 #   RUNS=20               questions of each type                     PHASES=abc  which of the three
-#   CLIENTS=16 BATCH=10000  how rows are sent                        RATE=20000  rows per second that arrive in b
+#   CLIENTS=16 BATCH=10000  how rows are sent                        RATE=5000   rows per second that arrive in b
 #   BENCH_DIR=            where data lies (default: a temporary directory); rivals' tables there are used again
 #   PULSORA= PROGRAMS=    a server and a directory of bench programs that are built already
 #   PYTHON=               a python3 that has the packages; RIVALS=0 leaves the rivals out
@@ -19,7 +19,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 hosts=${HOSTS:-100} hours=${HOURS:-24} runs=${RUNS:-20} types=${TYPES:-all} phases=${PHASES:-abc}
-clients=${CLIENTS:-16} batch=${BATCH:-10000} rate=${RATE:-20000}
+clients=${CLIENTS:-16} batch=${BATCH:-10000} rate=${RATE:-5000}
 
 if [ -z "${PROGRAMS:-}" ]; then
     cargo build --release --quiet -p pulsora-bench --examples
@@ -72,21 +72,23 @@ get() { curl -fsS --noproxy '*' "$url$1"; }
 flush() { curl -fsS --noproxy '*' -o /dev/null -X POST "$url/api/v1/flush"; }
 send() { "$programs/ingest" --url "$url" --protocol line --batch "$batch" --hosts "$hosts" "$@"; }
 
-# stored FIELD: rows, bytes, memory_rows of the table, or segments_hot and segments_cold.
+# stored FORMAT: what the server says of the table, in a format of Python's: rows, bytes, memory_rows, hot and cold
+# (segments), per_row (bytes of a row that is in a segment), version (of the manifest).
 stored() {
     get /api/v1/storage | python3 -c '
 import json, sys
 data = json.load(sys.stdin)["data"]
 table = next(table for table in data["tables"] if table["table"] == "cpu")
 for tier in ("hot", "cold"):
-    table[f"segments_{tier}"] = sum(part["segments"] for part in table["segments"] if part["tier"] == tier)
-print(data["manifest_version"] if sys.argv[1] == "manifest_version" else table[sys.argv[1]])' "$1"
+    table[tier] = sum(part["segments"] for part in table["segments"] if part["tier"] == tier)
+table["per_row"] = table["bytes"] / max(table["rows"] - table["memory_rows"], 1)
+print(sys.argv[1].format(version=data["manifest_version"], **table))' "$1"
 }
 
 # Waits until the manifest has not changed for five seconds.
 settle() {
     local before= now since=$SECONDS
-    while now=$(stored manifest_version); [ "$now" != "$before" ]; do
+    while now=$(stored '{version}'); [ "$now" != "$before" ]; do
         before=$now
         [ $((SECONDS - since)) -lt 1800 ] || { echo 'background work does not end' >&2; exit 1; }
         sleep 5
@@ -94,11 +96,8 @@ settle() {
 }
 
 size() {
-    local bytes rows
-    bytes=$(stored bytes) rows=$(stored rows)
     echo
-    python3 -c 'import sys; b, r, m, h, c = map(int, sys.argv[1:]); print(f"{r:,} rows, {m:,} of them in memory; {h} hot and {c} cold segments, {b:,} bytes: {b / max(r - m, 1):.2f} bytes a row")' \
-        "$bytes" "$rows" "$(stored memory_rows)" "$(stored segments_hot)" "$(stored segments_cold)"
+    stored '{rows:,} rows, {memory_rows:,} of them in memory; {hot} hot and {cold} cold segments, {bytes:,} bytes: {per_row:.2f} bytes a row'
     echo
 }
 
@@ -154,7 +153,7 @@ if [[ $phases == *c* ]]; then
     server=
     start PULSORA_STORAGE__HOT_FOR=0s
     since=$SECONDS
-    while [ "$(stored segments_hot)" != 0 ]; do
+    while [ "$(stored '{hot}')" != 0 ]; do
         [ $((SECONDS - since)) -lt 3600 ] || { echo 'partitions stay hot' >&2; exit 1; }
         sleep 1
     done
