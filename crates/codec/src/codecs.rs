@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::alp::block::{Alp, AlpDelta};
 use crate::alp::rd::AlpRd;
+use crate::booleans::{ConstantBooleans, RunLengthBooleans};
 use crate::codec::{Codec, CodecError, CodecId, Kind, USER_CODEC_MIN};
 use crate::float_bits::{ConstantFloats, DictionaryFloats, RunLengthFloats};
 use crate::gorilla::GorillaFloats;
@@ -23,7 +24,11 @@ use crate::ints::{
 };
 use crate::pcodec::{PcoFloats, PcoIntegers};
 use crate::raw::{RawBooleans, RawFloats, RawIntegers, RawText};
+use crate::text::{
+    dictionary::DictionaryText, fsst::FsstText, plain::PlainText, zstandard::ZstdText,
+};
 use crate::typed::{OfFloats, OfIntegers};
+use crate::zstandard::{ZstdFloats, ZstdIntegers};
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +54,7 @@ static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
         Arc::new(OfIntegers(DeltaOfDelta)),
         Arc::new(OfIntegers(GorillaIntegers)),
         Arc::new(OfIntegers(PcoIntegers)),
+        Arc::new(OfIntegers(ZstdIntegers)),
         // Floats.
         Arc::new(OfFloats(RawFloats)),
         Arc::new(OfFloats(ConstantFloats)),
@@ -59,10 +65,17 @@ static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
         Arc::new(OfFloats(AlpRd)),
         Arc::new(OfFloats(GorillaFloats)),
         Arc::new(OfFloats(PcoFloats)),
+        Arc::new(OfFloats(ZstdFloats)),
         // Booleans.
         Arc::new(RawBooleans),
+        Arc::new(ConstantBooleans),
+        Arc::new(RunLengthBooleans),
         // Text.
         Arc::new(RawText),
+        Arc::new(PlainText),
+        Arc::new(DictionaryText),
+        Arc::new(FsstText),
+        Arc::new(ZstdText),
     ];
     all.sort_by_key(|codec| codec.id());
     Codecs { all }

@@ -38,8 +38,8 @@ pub(crate) struct DictionaryFloats;
 /// A dictionary of this many values is 32 KiB, which a first-level cache holds.
 const ENTRIES_MAX: usize = 4096;
 
-/// After this many values, the dictionary is given up when more than half of them were new.
-const PROBE_VALUES: usize = 256;
+/// After this many values, the dictionary is given up when more than seven eighths of them were new.
+const PROBE_VALUES: usize = 1024;
 
 macro_rules! by_bits {
     ($codec:ident, $integers:ident, $id:literal, $name:literal) => {
@@ -130,7 +130,7 @@ fn number(values: &[f64]) -> Option<(Vec<u64>, Vec<i64>)> {
         });
         found[code].0 += 1;
         codes.push(code as i64);
-        let probed = index == PROBE_VALUES && found.len() > PROBE_VALUES / 2;
+        let probed = index + 1 == PROBE_VALUES && found.len() > PROBE_VALUES / 8 * 7;
         if probed || found.len() > ENTRIES_MAX {
             return None;
         }

@@ -45,8 +45,7 @@ impl FloatCodec for GorillaFloats {
     const SPEED: Speed = Speed::Slow;
 
     fn encode(values: &[f64], out: &mut Vec<u8>) -> bool {
-        vectors::encode(values, out, encode_vector);
-        true
+        vectors::encode(values, out, |_, vector, out| encode_vector(vector, out))
     }
 
     fn decode(

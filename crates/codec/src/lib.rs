@@ -23,6 +23,7 @@
 mod alp;
 pub mod bitpack;
 mod bitstream;
+mod booleans;
 pub mod bools;
 pub mod choose;
 pub mod codec;
@@ -43,9 +44,11 @@ mod raw;
 pub mod strings;
 #[cfg(test)]
 mod tests;
+mod text;
 mod typed;
 pub mod varint;
 mod vectors;
+mod zstandard;
 
 pub use choose::{Choice, Level, encode_block};
 pub use codec::{

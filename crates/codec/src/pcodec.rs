@@ -88,12 +88,11 @@ fn encode<T: Number>(values: &[T], out: &mut Vec<u8>) -> Option<()> {
     chunk.write_meta(&mut *out).ok()?;
     let length = u32::try_from(out.len() - start - 4).ok()?;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    let (mut page, mut whole) = (0, true);
-    vectors::encode(values, out, |_, out| {
-        whole &= chunk.write_page(page, out).is_ok();
-        page += 1;
+    let mut written = true;
+    let fits = vectors::encode(values, out, |page, _, out| {
+        written &= chunk.write_page(page, out).is_ok();
     });
-    whole.then_some(())
+    (fits && written).then_some(())
 }
 
 fn decode<T: Number>(

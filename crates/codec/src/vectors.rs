@@ -11,21 +11,22 @@
 use crate::DecodeError;
 use crate::codec::VECTOR_VALUES;
 
-/// Appends the frame; `encode(values, out)` appends one vector.
+/// Appends the frame; `encode(index, values, out)` appends one vector. `false` when the vectors together
+/// take 4 GiB or more, which only text can; what was appended is then worth nothing.
 pub(crate) fn encode<T>(
     values: &[T],
     out: &mut Vec<u8>,
-    mut encode: impl FnMut(&[T], &mut Vec<u8>),
-) {
+    mut encode: impl FnMut(usize, &[T], &mut Vec<u8>),
+) -> bool {
     let table = out.len();
     let start = table + 4 * values.len().div_ceil(VECTOR_VALUES);
     out.resize(start, 0);
     for (index, vector) in values.chunks(VECTOR_VALUES).enumerate() {
-        encode(vector, out);
-        // 64 vectors of 1,024 values: far below 4 GiB for every codec of numbers.
-        let end = (out.len() - start) as u32;
+        encode(index, vector, out);
+        let Ok(end) = u32::try_from(out.len() - start) else { return false };
         out[table + 4 * index..][..4].copy_from_slice(&end.to_le_bytes());
     }
+    true
 }
 
 /// The bytes of vector `vector` of a block of `n` values; the caller has checked that it is there.

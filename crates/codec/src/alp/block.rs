@@ -61,11 +61,11 @@ fn encode(values: &[f64], forms: Forms, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     let candidates = Exponents::of_block(values, VECTOR_VALUES);
     let mut encoder = Encoder::default();
-    vectors::encode(values, out, |vector, out| {
+    let fits = vectors::encode(values, out, |_, vector, out| {
         let exponents = Exponents::of_vector(vector, &candidates);
         encoder.encode(vector, exponents, forms, out);
     });
-    let pays = out.len() - start < size_of_val(values);
+    let pays = fits && out.len() - start < size_of_val(values);
     if !pays {
         out.truncate(start);
     }

@@ -62,8 +62,8 @@ impl FloatCodec for AlpRd {
         let cut = Cut::best(values);
         out.extend_from_slice(&[cut.right_bits as u8, cut.dictionary.len() as u8]);
         out.extend(cut.dictionary.iter().flat_map(|left| left.to_le_bytes()));
-        vectors::encode(values, out, |vector, out| cut.encode_vector(vector, out));
-        let pays = out.len() - start < size_of_val(values);
+        let fits = vectors::encode(values, out, |_, vector, out| cut.encode_vector(vector, out));
+        let pays = fits && out.len() - start < size_of_val(values);
         if !pays {
             out.truncate(start);
         }
