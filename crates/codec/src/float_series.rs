@@ -1,6 +1,7 @@
-//! Floats for the tests of their codecs, and what every codec must do with them.
+//! Floats for the tests of their codecs, what every codec must do with them, and their golden bytes.
 
-use crate::codec::{Codec, Sink, VECTOR_VALUES, Values};
+use crate::codec::{Codec, Kind, Sink, VECTOR_VALUES, Values};
+use crate::codecs::Codecs;
 
 /// Lengths around the borders of a vector, and a whole block.
 const LENGTHS: [usize; 8] = [0, 1, 2, 1023, 1024, 1025, 3000, 65_536];
@@ -117,4 +118,49 @@ pub(crate) fn check_damage(codec: &dyn Codec, values: &[f64]) {
             decode(&damaged);
         }
     }
+}
+
+/// The bytes of float blocks as they lie in files: a change here is a change of the format, which must
+/// keep its id only if old blocks still decode. Those of `pco` and `zstd` are of their libraries.
+#[test]
+fn blocks_keep_their_bytes() {
+    let prices: Vec<f64> = (0..2500).map(|i| f64::from(i * i % 1000 + 5000) / 100.0).collect();
+    let mut mixed = prices.clone();
+    (mixed[3], mixed[1500], mixed[2499]) = (f64::NAN, 1e9, -0.0);
+    let steps: Vec<f64> = (0..2500).map(|i| f64::from(i * 3 + i % 5) * 0.1).collect();
+    let few: Vec<f64> = (0..2500).map(|i| [0.25, 1e-9, -7.0][i * i % 11 % 3]).collect();
+    let runs: Vec<f64> = (0..2500).map(|i| f64::from(i / 100)).collect();
+    let noise: Vec<f64> = (1..2500).map(|i| 1.0 / f64::from(i)).collect();
+    let found = [
+        sum_of("constant", &[1.5; 2500]),
+        sum_of("run-length", &runs),
+        sum_of("dictionary", &few),
+        sum_of("alp", &mixed),
+        sum_of("alp", &steps),
+        sum_of("alp-delta", &steps),
+        sum_of("alp-rd", &noise),
+        sum_of("gorilla", &mixed),
+    ];
+    let expected = [
+        (8, 0xaa95e93229a27c80),
+        (254, 0x829cfde19c0f3325),
+        (671, 0x18b70ccc4ad942d8),
+        (3215, 0x675de2cb5f2d5bb6),
+        (4010, 0xd52fa93fa14a16d8),
+        (1284, 0x3b98f9be94fe18d3),
+        (17282, 0x021b802f336e09e3),
+        (16401, 0xe6ef46b060c26ee5),
+    ];
+    assert_eq!(found, expected);
+}
+
+/// Length and sum (FNV-1a) of the bytes of a block.
+fn sum_of(codec: &str, values: &[f64]) -> (usize, u64) {
+    let codec = Codecs::builtin().by_name(Kind::Floats, codec).unwrap();
+    let mut bytes = Vec::new();
+    assert!(codec.encode(Values::Floats(values), &mut bytes));
+    let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (bytes.len(), sum)
 }

@@ -3,9 +3,9 @@
 //! | offset | bytes | meaning |
 //! |---|---|---|
 //! | 0 | 4 | distinct strings `d`, at least 1 |
-//! | 4 | 4 `d` | end of each string, from the start of the first |
-//! | 4 + 4 `d` | `b`, the last end | the strings, the most frequent first (equally frequent ones as they first appear) |
-//! | 4 + 4 `d` + `b` | – | the codes, a block of [`FrameOfReference`], whose exceptions are rare strings |
+//! | 4 | 4 + 4 `d` | 0 and the end of each string, from the start of the first |
+//! | 8 + 4 `d` | `b`, the last end | the strings, the most frequent first (equally frequent ones as they first appear) |
+//! | 8 + 4 `d` + `b` | – | the codes, a block of [`FrameOfReference`], whose exceptions are rare strings |
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -54,7 +54,8 @@ impl Codec for DictionaryText {
         let Some((distinct, codes)) = number(text) else { return false };
         // At most one for each string of a block, and together no more bytes than the block's.
         out.extend_from_slice(&(distinct.len() as u32).to_le_bytes());
-        let mut end = 0;
+        let mut end = 0u32;
+        out.extend_from_slice(&end.to_le_bytes());
         for string in &distinct {
             end += string.len() as u32;
             out.extend_from_slice(&end.to_le_bytes());
@@ -73,8 +74,8 @@ impl Codec for DictionaryText {
         let Sink::Text { offsets, bytes: out } = sink else { return Err(wrong_sink(&sink)) };
         let range = vector_range(n, vector)?;
         let count = u32::from_le_bytes(take_array(&mut bytes, "dictionary")?) as usize;
-        let ends = take_slice(&mut bytes, count.saturating_mul(4), "ends of a dictionary")?;
-        let (ends, _) = ends.as_chunks::<4>();
+        let length = count.saturating_add(1).saturating_mul(4);
+        let (ends, _) = take_slice(&mut bytes, length, "ends of a dictionary")?.as_chunks::<4>();
         let last = ends.last().map_or(0, |end| u32::from_le_bytes(*end));
         // With what lies behind them, so that the last ones can be copied like the others.
         let strings_on = bytes;
@@ -120,15 +121,14 @@ impl Dictionary<'_> {
     /// Where the string of a code lies.
     #[inline]
     fn place(&self, code: i64) -> Result<Range<usize>, DecodeError> {
-        let invalid = DecodeError::Invalid { what: "dictionary code", found: code as u64 };
-        let code = usize::try_from(code).map_err(|_| invalid)?;
-        let end = |code: usize| self.ends.get(code).map(|end| u32::from_le_bytes(*end) as usize);
-        match (if code == 0 { Some(0) } else { end(code - 1) }, end(code)) {
-            (Some(start), Some(end)) if start <= end && end <= self.distinct.len() => {
-                Ok(start..end)
+        let ends = usize::try_from(code).ok().and_then(|code| self.ends.get(code..)?.first_chunk());
+        if let Some([start, end]) = ends {
+            let (start, end) = (u32::from_le_bytes(*start), u32::from_le_bytes(*end));
+            if start <= end && end as usize <= self.distinct.len() {
+                return Ok(start as usize..end as usize);
             }
-            _ => Err(invalid),
         }
+        Err(DecodeError::Invalid { what: "dictionary code", found: code as u64 })
     }
 }
 
