@@ -53,6 +53,8 @@ pub struct Decoded {
     pub integers: Vec<i64>,
     /// Floats.
     pub floats: Vec<f64>,
+    /// Booleans.
+    pub booleans: Vec<bool>,
     /// Offsets of strings.
     pub offsets: Vec<u32>,
     /// Strings, or the bytes of values.
@@ -66,6 +68,7 @@ impl Decoded {
     pub fn clear(&mut self) {
         self.integers.clear();
         self.floats.clear();
+        self.booleans.clear();
         self.offsets.clear();
         self.bytes.clear();
     }
@@ -82,7 +85,7 @@ impl Decoded {
                 self.floats.len() == values.len() && self.floats.iter().zip(values).all(same)
             }
             Values::Text(text) => self.offsets == text.offsets && self.bytes == text.bytes,
-            Values::Booleans(_) => false,
+            Values::Booleans(values) => self.booleans == values,
         }
     }
 }
@@ -104,8 +107,10 @@ fn bytes_of(values: Values<'_>) -> Vec<u8> {
 /// pco, zstd and lz4, where they take such a column.
 pub fn others(column: &Column) -> Vec<Box<dyn Contender>> {
     let mut others: Vec<Box<dyn Contender>> = vec![Box::new(Zstd::new()), Box::new(Lz4)];
-    if !matches!(column, Column::Text { .. }) {
-        others.push(Box::new(Pco { floats: matches!(column, Column::Floats(_)) }));
+    match column {
+        Column::Integers(_) => others.push(Box::new(Pco { floats: false })),
+        Column::Floats(_) => others.push(Box::new(Pco { floats: true })),
+        Column::Booleans(_) | Column::Text { .. } => {}
     }
     others
 }

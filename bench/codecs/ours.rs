@@ -17,8 +17,8 @@ pub const ARCHIVE: &str = "chosen, archive";
 /// Every codec of a kind, and the chooser.
 pub fn contenders(kind: Kind) -> Vec<Box<dyn Contender>> {
     let codecs = Codecs::builtin();
-    let ofs_kind = codecs.iter().filter(|codec| codec.kind() == kind);
-    let mut all: Vec<Box<dyn Contender>> = ofs_kind
+    let of_kind = codecs.iter().filter(|codec| codec.kind() == kind);
+    let mut all: Vec<Box<dyn Contender>> = of_kind
         .map(|codec| Box::new(Ours { codec: Arc::clone(codec) }) as Box<dyn Contender>)
         .collect();
     for (name, level) in [(HOT, Level::Hot), (ARCHIVE, Level::Archive)] {
@@ -124,7 +124,7 @@ fn sink(kind: Kind, decoded: &mut Decoded) -> Sink<'_> {
         Kind::Integers => Sink::Integers(&mut decoded.integers),
         Kind::Floats => Sink::Floats(&mut decoded.floats),
         Kind::Text => Sink::Text { offsets: &mut decoded.offsets, bytes: &mut decoded.bytes },
-        Kind::Booleans => unreachable!("no series is of booleans"),
+        Kind::Booleans => Sink::Booleans(&mut decoded.booleans),
     }
 }
 

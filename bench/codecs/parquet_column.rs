@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef};
 use bytes::Bytes;
@@ -20,6 +22,7 @@ use crate::series::Column;
 pub fn contenders(column: &Column) -> Vec<Box<dyn Contender>> {
     use Encoding::{
         BYTE_STREAM_SPLIT, DELTA_BINARY_PACKED, DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, PLAIN,
+        RLE,
     };
     let encodings: &[(Option<Encoding>, bool)] = match column {
         Column::Integers(_) => &[
@@ -30,6 +33,7 @@ pub fn contenders(column: &Column) -> Vec<Box<dyn Contender>> {
             (Some(PLAIN), true),
         ],
         Column::Floats(_) => &[(Some(BYTE_STREAM_SPLIT), true), (None, false), (Some(PLAIN), true)],
+        Column::Booleans(_) => &[(Some(RLE), false), (Some(PLAIN), true)],
         Column::Text { .. } => &[
             (Some(DELTA_BYTE_ARRAY), true),
             (Some(DELTA_LENGTH_BYTE_ARRAY), true),
@@ -40,6 +44,7 @@ pub fn contenders(column: &Column) -> Vec<Box<dyn Contender>> {
     let data_type = match column {
         Column::Integers(_) => DataType::Int64,
         Column::Floats(_) => DataType::Float64,
+        Column::Booleans(_) => DataType::Boolean,
         Column::Text { .. } => DataType::Utf8,
     };
     let schema = Arc::new(Schema::new(vec![Field::new("value", data_type, false)]));
@@ -122,6 +127,7 @@ impl Contender for ParquetColumn {
             DataType::Float64 => {
                 decoded.floats.extend(array.as_primitive::<Float64Type>().values())
             }
+            DataType::Boolean => decoded.booleans.extend(array.as_boolean().iter().flatten()),
             _ => {
                 for text in array.as_string::<i32>().iter().flatten() {
                     decoded.bytes.extend_from_slice(text.as_bytes());
@@ -141,7 +147,7 @@ fn array(values: Values<'_>) -> Option<ArrayRef> {
             let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
             Arc::new(StringArray::try_new(offsets, text.bytes.to_vec().into(), None).ok()?)
         }
-        Values::Booleans(_) => return None,
+        Values::Booleans(values) => Arc::new(BooleanArray::from(values.to_vec())),
     })
 }
 

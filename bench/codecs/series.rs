@@ -30,6 +30,8 @@ pub enum Column {
     Integers(Vec<i64>),
     /// Floats.
     Floats(Vec<f64>),
+    /// Booleans.
+    Booleans(Vec<bool>),
     /// Strings end to end.
     Text {
         /// One more than there are strings, from 0.
@@ -54,6 +56,7 @@ impl Column {
         match self {
             Column::Integers(_) => Kind::Integers,
             Column::Floats(_) => Kind::Floats,
+            Column::Booleans(_) => Kind::Booleans,
             Column::Text { .. } => Kind::Text,
         }
     }
@@ -63,6 +66,7 @@ impl Column {
         match self {
             Column::Integers(values) => values.len(),
             Column::Floats(values) => values.len(),
+            Column::Booleans(values) => values.len(),
             Column::Text { offsets, .. } => offsets.len() - 1,
         }
     }
@@ -77,6 +81,7 @@ impl Column {
         match self {
             Column::Integers(values) => Block::Integers(&values[start..end]),
             Column::Floats(values) => Block::Floats(&values[start..end]),
+            Column::Booleans(values) => Block::Booleans(&values[start..end]),
             Column::Text { offsets, bytes } => {
                 let first = offsets[start];
                 let bytes = &bytes[first as usize..offsets[end] as usize];
@@ -93,6 +98,8 @@ pub enum Block<'a> {
     Integers(&'a [i64]),
     /// See [`Column::Floats`].
     Floats(&'a [f64]),
+    /// See [`Column::Booleans`].
+    Booleans(&'a [bool]),
     /// See [`Column::Text`].
     Text {
         /// From 0.
@@ -108,6 +115,7 @@ impl Block<'_> {
         match self {
             Block::Integers(values) => Values::Integers(values),
             Block::Floats(values) => Values::Floats(values),
+            Block::Booleans(values) => Values::Booleans(values),
             Block::Text { offsets, bytes } => Values::Text(Text { offsets, bytes }),
         }
     }
@@ -181,6 +189,16 @@ pub fn made() -> Vec<Series> {
         ("floats of full mantissa", Column::Floats(full_mantissa(&mut random))),
         ("regular times", Column::Integers(regular_times(MADE_VALUES))),
         ("jittered times", Column::Integers(jittered_times(&mut random))),
+        ("a status that seldom changes", Column::Integers(seldom(&mut random, |at| 200 + at % 7))),
+        (
+            "a setting that seldom changes",
+            Column::Floats(seldom(&mut random, |at| 18.5 + at as f64 / 10.0)),
+        ),
+        ("one of eight prices", Column::Floats(one_of_eight(&mut random))),
+        ("an integer that never changes", Column::Integers(vec![1_500; MADE_VALUES])),
+        ("a float that never changes", Column::Floats(vec![0.1; MADE_VALUES])),
+        ("a switch that seldom changes", Column::Booleans(seldom(&mut random, |at| at % 2 == 0))),
+        ("coin flips", Column::Booleans((0..MADE_VALUES).map(|_| random.below(2) == 0).collect())),
         ("log messages", Column::of_strings((0..BLOCK_VALUES_MAX).map(|_| message(&mut random)))),
         ("request paths", Column::of_strings((0..BLOCK_VALUES_MAX).map(|_| path(&mut random)))),
         ("host names", Column::of_strings((0..MADE_VALUES).map(host))),
@@ -218,6 +236,22 @@ fn full_mantissa(random: &mut Random) -> Vec<f64> {
         value
     };
     (0..MADE_VALUES).map(next).collect()
+}
+
+/// The next value every thousand rows or so.
+fn seldom<T>(random: &mut Random, value: impl Fn(i64) -> T) -> Vec<T> {
+    let mut changes = 0;
+    let next = |_| {
+        changes += i64::from(random.below(1_000) == 0);
+        value(changes)
+    };
+    (0..MADE_VALUES).map(next).collect()
+}
+
+/// Any of eight values that have nothing to do with each other.
+fn one_of_eight(random: &mut Random) -> Vec<f64> {
+    let prices: Vec<f64> = (0..8).map(|_| random.float() * 1e6).collect();
+    (0..MADE_VALUES).map(|_| prices[random.below(8) as usize]).collect()
 }
 
 /// Every ten seconds.
