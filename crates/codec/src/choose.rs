@@ -5,7 +5,7 @@
 //!
 //! Invariants: the choice depends on the values, the registry and the level alone. A block of up to
 //! [`SAMPLE_VECTORS`] vectors is encoded by every candidate, so that the choice is exact; a longer one
-//! is judged by as many whole vectors, spread evenly.
+//! is judged by as many whole vectors, spread evenly, but a codec with a table by all of them.
 
 use std::sync::Arc;
 
@@ -83,8 +83,11 @@ fn rank(codecs: &Codecs, values: Values<'_>, level: Level) -> Vec<(usize, Arc<dy
             continue;
         }
         scratch.clear();
-        if codec.encode(sample.values(values), &mut scratch) {
-            ranked.push((scratch.len(), codec.clone()));
+        let judged = if codec.has_table() { values } else { sample.values(values) };
+        if codec.encode(judged, &mut scratch) {
+            // As if it had been the sample; a block is far below 2^32 bytes and values.
+            let size = scratch.len() as u64 * sample.values(values).len() as u64;
+            ranked.push(((size / judged.len().max(1) as u64) as usize, codec.clone()));
         }
     }
     ranked

@@ -109,6 +109,12 @@ pub trait Codec: Send + Sync {
     /// How fast it decodes.
     fn speed(&self) -> Speed;
 
+    /// Whether a block has one large table for all its vectors, so that a few vectors say little about
+    /// its size. The chooser then looks at all of them.
+    fn has_table(&self) -> bool {
+        false
+    }
+
     /// Appends the block. `false`: it cannot store these values (a constant of values that differ)
     /// and has appended nothing. Values of another kind are such values.
     fn encode(&self, values: Values<'_>, out: &mut Vec<u8>) -> bool;

@@ -75,6 +75,7 @@ impl FloatCodec for DictionaryFloats {
     const ID: CodecId = CodecId(0x0203);
     const NAME: &'static str = "dictionary";
     const SPEED: Speed = Speed::Hot;
+    const HAS_TABLE: bool = true;
 
     fn encode(values: &[f64], out: &mut Vec<u8>) -> bool {
         let Some((entries, codes)) = number(values) else { return false };

@@ -14,6 +14,8 @@ pub(crate) trait IntegerCodec: Send + Sync {
     const ID: CodecId;
     const NAME: &'static str;
     const SPEED: Speed;
+    /// See [`Codec::has_table`].
+    const HAS_TABLE: bool = false;
 
     /// Appends a block of 1 to 65,536 values. `false`: cannot, and nothing was appended.
     fn encode(values: &[i64], out: &mut Vec<u8>) -> bool;
@@ -32,6 +34,8 @@ pub(crate) trait FloatCodec: Send + Sync {
     const ID: CodecId;
     const NAME: &'static str;
     const SPEED: Speed;
+    /// See [`Codec::has_table`].
+    const HAS_TABLE: bool = false;
 
     /// Appends a block of 1 to 65,536 values. `false`: cannot, and nothing was appended.
     fn encode(values: &[f64], out: &mut Vec<u8>) -> bool;
@@ -69,6 +73,10 @@ macro_rules! codec_of {
 
             fn speed(&self) -> Speed {
                 T::SPEED
+            }
+
+            fn has_table(&self) -> bool {
+                T::HAS_TABLE
             }
 
             fn encode(&self, values: Values<'_>, out: &mut Vec<u8>) -> bool {

@@ -1,7 +1,8 @@
 use super::{ConstantFloats, DictionaryFloats, RunLengthFloats};
-use crate::codec::Codec;
+use crate::codec::{Codec, Values};
 use crate::float_series::{check_damage, check_round_trip, each_series};
 use crate::typed::{FloatCodec, OfFloats};
+use crate::{Choice, Codecs, Level, encode_block};
 
 const CODECS: [&dyn Codec; 3] =
     [&OfFloats(ConstantFloats), &OfFloats(RunLengthFloats), &OfFloats(DictionaryFloats)];
@@ -41,4 +42,17 @@ fn rare_values_of_a_dictionary_do_not_widen_the_codes() {
     // Values that do not repeat are not worth one.
     let distinct: Vec<f64> = (0..2000).map(f64::from).collect();
     assert!(!DictionaryFloats::encode(&distinct, &mut out));
+}
+
+#[test]
+fn a_block_is_chosen_for_the_dictionary_by_all_of_it() {
+    // 4,000 prices of 20 bits: a code takes 12, and the table 4 more in a block but 27 in eight vectors.
+    let mut random = fastrand::Rng::with_seed(4);
+    let distinct: Vec<f64> = (0..4000).map(|_| f64::from(random.u32(0..1 << 20)) / 100.0).collect();
+    let values: Vec<f64> = (0..65_536).map(|_| distinct[random.usize(0..4000)]).collect();
+    let choice = Choice { level: Level::Hot, forced: None };
+    let mut out = Vec::new();
+    let id = encode_block(Codecs::builtin(), Values::Floats(&values), choice, &mut out);
+    assert_eq!(id, DictionaryFloats::ID);
+    assert!(out.len() < 65_536 * 16 / 8, "{} bytes", out.len());
 }

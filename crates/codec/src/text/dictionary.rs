@@ -46,6 +46,10 @@ impl Codec for DictionaryText {
         Speed::Hot
     }
 
+    fn has_table(&self) -> bool {
+        true
+    }
+
     fn encode(&self, values: Values<'_>, out: &mut Vec<u8>) -> bool {
         let Values::Text(text) = values else { return false };
         if text.is_empty() {
