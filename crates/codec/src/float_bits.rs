@@ -39,7 +39,7 @@ pub(crate) struct DictionaryFloats;
 const ENTRIES_MAX: usize = 4096;
 
 /// After this many values, the dictionary is given up when more than seven eighths of them were new.
-const PROBE_VALUES: usize = 1024;
+const PROBE_VALUES: usize = 2048;
 
 macro_rules! by_bits {
     ($codec:ident, $integers:ident, $id:literal, $name:literal) => {

@@ -40,7 +40,7 @@ fn rare_values_of_a_dictionary_do_not_widen_the_codes() {
     let rare = 65_536 / 300;
     assert!(out.len() < 65_536 / 4 + rare * (8 + 3) + 1000, "{} bytes", out.len());
     // Values that do not repeat are not worth one.
-    let distinct: Vec<f64> = (0..2000).map(f64::from).collect();
+    let distinct: Vec<f64> = (0..3000).map(f64::from).collect();
     assert!(!DictionaryFloats::encode(&distinct, &mut out));
 }
 
