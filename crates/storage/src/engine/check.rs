@@ -326,6 +326,9 @@ fn check_segment(segment: &Segment, catalog: &Catalog) -> Result<()> {
         batch_rows: 1,
         counters: Arc::new(ScanCounters::default()),
     })?;
+    if meta.format == SegmentFormat::Hot {
+        segment.file.hot()?.verify(Some(meta.crc))?;
+    }
     let last = segment.deleted.as_ref().and_then(|deleted| deleted.max());
     match last.filter(|row| u64::from(*row) >= meta.rows) {
         Some(row) => Err(Error::corrupt(format!(

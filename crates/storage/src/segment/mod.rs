@@ -24,9 +24,8 @@ pub(crate) use cold::{ROW_GROUP_ROWS, SegmentWriter};
 pub(crate) use draft::SegmentDraft;
 pub use hot::CacheFigures;
 pub(crate) use hot::{
-    ABSENT, BlockCache, BlockStatistics, BoundPredicate, CacheKey, CachePart, HOUR_ROWS_MIN,
-    HotColumn, HotDraft, HotOptions, HotSegment, HotWriter, HourEntry, HourPart, Hours, RowSelect,
-    SegmentBytes, SeriesSet, SeriesTag, SeriesTimes, Sum, Summary, order_key, place,
+    ABSENT, BoundPredicate, CacheKey, CachePart, HotColumn, HotDraft, HotOptions, HotSegment,
+    HotWriter, HourEntry, HourPart, RowSelect, SeriesSet, place,
 };
 pub use meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
 pub(crate) use path::{bundle_object, hot_object};

@@ -209,7 +209,7 @@ impl Header {
         header
     }
 
-    pub fn decode(bytes: &[u8]) -> Parsed<Header> {
+    pub(super) fn decode(bytes: &[u8]) -> Parsed<Header> {
         let bytes = bytes.get(..HEADER_BYTES).ok_or("it is shorter than its header")?;
         let mut cursor = Cursor(bytes);
         if cursor.take(8)? != HEADER_MAGIC {

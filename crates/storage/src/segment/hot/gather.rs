@@ -58,19 +58,45 @@ impl HotSegment {
         })
     }
 
-    /// The values of a tag at `ranges`; all such arrays share one dictionary.
-    pub fn gather_tag(&self, tag: &SeriesTag, ranges: &[Range<u32>]) -> ArrayRef {
-        let mut keys = Vec::with_capacity(count(ranges));
-        let mut absent = false;
+    /// The series of the rows at `ranges` (ascending), each with how many of them it has.
+    pub fn series_runs(&self, ranges: &[Range<u32>]) -> Vec<(u32, u32)> {
+        let starts = self.row_starts();
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        let mut series = ranges.first().map_or(0, |range| self.series_of(range.start)) as usize;
         for range in ranges {
-            let (mut series, mut row) = (self.series_of(range.start) as usize, range.start);
-            while row < range.end {
-                let end = self.row_starts()[series + 1].min(range.end);
-                let code = tag.codes[series];
-                absent |= code == ABSENT;
-                keys.resize(keys.len() + (end - row) as usize, code);
-                (series, row) = (series + 1, end);
+            if starts[series + 1] <= range.start {
+                // Mostly the next one; far ahead after a gap.
+                series += 1;
+                if starts[series + 1] <= range.start {
+                    series = self.series_of(range.start) as usize;
+                }
             }
+            let mut row = range.start;
+            loop {
+                let end = starts[series + 1].min(range.end);
+                match runs.last_mut() {
+                    Some((open, rows)) if *open == series as u32 => *rows += end - row,
+                    _ => runs.push((series as u32, end - row)),
+                }
+                row = end;
+                if row >= range.end {
+                    break;
+                }
+                series += 1;
+            }
+        }
+        runs
+    }
+
+    /// The values of a tag for runs of rows of the same series; all such arrays share one dictionary.
+    pub fn gather_tag(&self, tag: &SeriesTag, runs: &[(u32, u32)]) -> ArrayRef {
+        let rows = runs.iter().map(|(_, rows)| *rows as usize).sum();
+        let mut keys = Vec::with_capacity(rows);
+        let mut absent = false;
+        for (series, rows) in runs {
+            let code = tag.codes[*series as usize];
+            absent |= code == ABSENT;
+            keys.resize(keys.len() + *rows as usize, code);
         }
         let nulls = absent.then(|| {
             let nulls = NullBuffer::from_iter(keys.iter().map(|key| *key != ABSENT));
@@ -81,9 +107,7 @@ impl HotSegment {
         // The codes were checked against the dictionary when it was read; an all-absent tag has none.
         match DictionaryArray::try_new(keys, Arc::clone(&tag.dictionary)) {
             Ok(array) => Arc::new(array),
-            Err(_) => {
-                arrow::array::new_null_array(&pulsora_model::types::tag_type(), count(ranges))
-            }
+            Err(_) => arrow::array::new_null_array(&pulsora_model::types::tag_type(), rows),
         }
     }
 

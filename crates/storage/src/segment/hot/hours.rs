@@ -400,9 +400,4 @@ impl Hours {
         let start = self.series.partition_point(|other| *other < series);
         start..start + self.series[start..].partition_point(|other| *other == series)
     }
-
-    /// Bytes in memory.
-    pub fn size_bytes(&self) -> usize {
-        self.series.len() * 20
-    }
 }

@@ -63,7 +63,7 @@ impl BoundPredicate {
     ) -> Result<Vec<Range<u32>>> {
         let mut kept = Vec::new();
         if let Some(tag) = segment.series().tag(self.column.id) {
-            self.test(segment.gather_tag(tag, &ranges), &ranges, &mut kept)?;
+            self.test(segment.gather_tag(tag, &segment.series_runs(&ranges)), &ranges, &mut kept)?;
         } else if self.predicate.test == FieldTest::IsNull {
             kept = ranges;
         }

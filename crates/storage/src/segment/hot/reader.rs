@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pulsora_codec::{Codec, CodecId, DecodeError, Kind, Sink, Speed, VECTOR_VALUES};
+use pulsora_env::Advice;
 use pulsora_model::{Code, ColumnId, ColumnKind, ColumnType, Error, Result, SegmentId};
 
 use super::array;
@@ -103,6 +104,10 @@ impl HotSegment {
         access: &Arc<SegmentAccess>,
         expected: Option<&SegmentMeta>,
     ) -> Result<HotSegment> {
+        if let SegmentBytes::Mapped(mapped) = &bytes {
+            // What is needed is asked for chunk by chunk.
+            access.store.advise(mapped, Advice::Random);
+        }
         let opening = Opening { object, bytes: &bytes };
         let (header, footer) = opening.footer()?;
         opening.check(&header, &footer, expected)?;
@@ -199,12 +204,6 @@ impl HotSegment {
         let chunk = self.chunk_entry(column, block);
         let rows = self.footer.rows_of_block(block) as u32;
         BlockStatistics { rows, nulls: chunk.nulls, summary: chunk.summary }
-    }
-
-    /// The rows of a vector (1,024 rows, fewer at the end of the segment), as row numbers.
-    pub fn vector_rows(&self, vector: usize) -> Range<u32> {
-        let start = (vector * VECTOR_VALUES) as u32;
-        start..self.rows().min(start + VECTOR_VALUES as u32)
     }
 
     /// Appends a vector of an integer or time column; u64 as the same bits. Rows without a value hold
@@ -353,11 +352,8 @@ impl HotSegment {
         self.bytes.len()
     }
 
-    /// Bytes of memory that it takes beside the cache, about.
-    pub fn size_bytes(&self) -> usize {
-        let chunks = self.footer.chunks.len() * size_of::<ChunkEntry>();
-        let hours = self.hours.get().and_then(Option::as_ref).map_or(0, |(_, h)| h.size_bytes());
-        chunks + self.row_starts.len() * 4 + hours
+    pub(super) fn read(&self, offset: u64, length: u64) -> Result<std::borrow::Cow<'_, [u8]>> {
+        Opening { object: &self.object, bytes: &self.bytes }.read(offset, length)
     }
 
     /// A checked part of the segment.
@@ -397,6 +393,8 @@ impl HotSegment {
             let (word, bit) = (&self.verified[number / 64], 1u64 << (number % 64));
             // Whoever sees the bit may skip the check: the bytes never change.
             if word.load(Ordering::Relaxed) & bit == 0 {
+                // The check reads all of it now, whatever is decoded later.
+                self.access.store.advise(bytes, Advice::WillNeed);
                 self.verify_chunk(place, bytes)?;
                 word.fetch_or(bit, Ordering::Relaxed);
             }

@@ -131,8 +131,10 @@ impl HotRows {
     /// The asked columns at some rows.
     fn give(&self, ranges: &[Range<u32>]) -> Result<RecordBatch> {
         let rows = count(ranges);
+        let tagged = self.outputs.iter().any(|output| matches!(output, Output::Tag(_)));
+        let runs = if tagged { self.segment.series_runs(ranges) } else { Vec::new() };
         let columns = self.outputs.iter().zip(self.schema.fields());
-        let columns = columns.map(|(output, field)| self.column(output, field, ranges, rows));
+        let columns = columns.map(|(output, field)| self.column(output, field, ranges, &runs));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = Arc::clone(&self.schema);
@@ -144,14 +146,12 @@ impl HotRows {
         output: &Output,
         field: &Field,
         ranges: &[Range<u32>],
-        rows: usize,
+        runs: &[(u32, u32)],
     ) -> Result<ArrayRef> {
         let values = match output {
             Output::Stored(column) => self.segment.gather(column, ranges)?,
-            Output::Tag(tag) => {
-                self.segment.gather_tag(&self.segment.series().tags()[*tag], ranges)
-            }
-            Output::Missing => return Ok(new_null_array(field.data_type(), rows)),
+            Output::Tag(tag) => self.segment.gather_tag(&self.segment.series().tags()[*tag], runs),
+            Output::Missing => return Ok(new_null_array(field.data_type(), count(ranges))),
         };
         if values.data_type() == field.data_type() {
             return Ok(values);

@@ -60,12 +60,6 @@ impl SeriesSet {
         self.tags.iter().find(|tag| tag.column == column)
     }
 
-    /// Bytes of memory, about.
-    pub fn size_bytes(&self) -> usize {
-        let tag = |tag: &SeriesTag| tag.codes.len() * 4 + tag.values.get_array_memory_size();
-        self.encoded.len() + self.tags.iter().map(tag).sum::<usize>()
-    }
-
     /// The series that match all `predicates`, as ascending ranges that do not touch.
     pub fn matching(&self, predicates: &[TagPredicate]) -> Vec<Range<u32>> {
         let mut ranges = vec![0..self.len];
@@ -104,7 +98,7 @@ impl SeriesSet {
     }
 
     /// The set of `len` series that `encoded` holds.
-    pub fn decode(codecs: &Codecs, encoded: &[u8], len: u32) -> Parsed<SeriesSet> {
+    pub(super) fn decode(codecs: &Codecs, encoded: &[u8], len: u32) -> Parsed<SeriesSet> {
         let mut cursor = Cursor(encoded);
         let count = cursor.u32()?;
         cursor.take(4)?;

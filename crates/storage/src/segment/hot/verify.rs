@@ -7,12 +7,19 @@ use super::hours::HourPart;
 use super::reader::{HotColumn, HotSegment};
 use super::{array, summary::Summary};
 
+/// The checksum of the whole reads this much at a time.
+const CHECKSUM_BYTES: u64 = 1 << 20;
+
 impl HotSegment {
-    /// Verifies every checksum, decodes every value and compares them with what the footer says.
+    /// Verifies every checksum, that of the whole segment if it is given (also what lies between the
+    /// parts), decodes every value and compares them with what the footer says.
     ///
     /// # Errors
     /// `corrupt` at the first thing that is wrong, `io_error`.
-    pub fn verify(&self) -> Result<()> {
+    pub fn verify(&self, crc: Option<u32>) -> Result<()> {
+        if let Some(expected) = crc {
+            self.verify_whole(expected)?;
+        }
         for column in self.columns() {
             for block in 0..self.blocks() {
                 self.verify_block(column, block)?;
@@ -22,6 +29,19 @@ impl HotSegment {
         self.verify_hours()?;
         self.part(self.footer.ids, "row id index")?;
         Ok(())
+    }
+
+    fn verify_whole(&self, expected: u32) -> Result<()> {
+        let (mut crc, mut at) = (0, 0);
+        while at < self.length() {
+            let count = (self.length() - at).min(CHECKSUM_BYTES);
+            crc = crc32c::crc32c_append(crc, &self.read(at, count)?);
+            at += count;
+        }
+        if crc == expected {
+            return Ok(());
+        }
+        Err(self.corrupt(&format!("its checksum is {crc:08x}, {expected:08x} was written")))
     }
 
     fn verify_block(&self, column: &HotColumn, block: usize) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::segment::{Segment, SegmentAccess, SegmentMeta, place};
 /// Everything that can be read of a segment.
 fn read_all(world: &World, segment: &Segment) -> pulsora_model::Result<arrow::array::RecordBatch> {
     let rows = read(segment, world.all())?;
-    segment.file.hot()?.verify()?;
+    segment.file.hot()?.verify(None)?;
     segment.file.id_index()?;
     Ok(rows)
 }

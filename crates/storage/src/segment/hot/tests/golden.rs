@@ -24,6 +24,6 @@ fn segments_of_version_1_open() {
         &SegmentAccess::new(Arc::clone(&world.store)),
     );
     assert_eq!(read(&segment, world.all()).unwrap(), plain(&world.rows));
-    segment.file.hot().unwrap().verify().unwrap();
+    segment.file.hot().unwrap().verify(None).unwrap();
     assert!(segment.file.hot().unwrap().hours().unwrap().is_some());
 }

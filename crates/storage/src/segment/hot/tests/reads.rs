@@ -20,10 +20,10 @@ fn what_is_written_is_read() {
         let hot = world.hot();
         assert_eq!(hot.meta.format, SegmentFormat::Hot);
         assert_eq!(read(&hot, world.all()).unwrap(), plain(&world.rows), "seed {seed}");
-        hot.file.hot().unwrap().verify().unwrap();
+        hot.file.hot().unwrap().verify(Some(hot.meta.crc)).unwrap();
         let by_ranges = world.hot_by_ranges([0, 10_000, 1 << 20][seed as usize % 3]);
         assert_eq!(read(&by_ranges, world.all()).unwrap(), plain(&world.rows), "seed {seed}");
-        by_ranges.file.hot().unwrap().verify().unwrap();
+        by_ranges.file.hot().unwrap().verify(None).unwrap();
     }
 }
 

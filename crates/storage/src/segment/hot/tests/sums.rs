@@ -186,7 +186,7 @@ fn times_at_both_ends_of_time_have_no_hour_that_starts_outside() {
             .unwrap();
     let segment = world.hot();
     let hot = segment.file.hot().unwrap();
-    hot.verify().unwrap();
+    hot.verify(None).unwrap();
     let hours = hot.hours().unwrap().unwrap();
     assert_eq!((hours.len(), hours.entry(0).rows), (1, 100..200));
 }
