@@ -31,3 +31,4 @@ pub use read::{
     Function, Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, Snapshot,
     TagPredicate, TimeRange,
 };
+pub use segment::CacheFigures;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pulsora_model::{DatabaseId, Name, Sequence, TableId};
 
 use super::shared::Shared;
-use crate::segment::SegmentFormat;
+use crate::segment::{CacheFigures, SegmentFormat};
 
 /// One moment's figures. Counters rise from the start of the process.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +55,8 @@ pub struct EngineStats {
     pub hot_segments: u64,
     pub hot_bytes: u64,
     pub manifest_version: u64,
+    /// What was decoded of hot segments and is kept.
+    pub cache: CacheFigures,
     /// Writes are refused because the disk is nearly full.
     pub disk_full: bool,
     /// Why writes are refused until a restart, if they are.
@@ -116,6 +118,7 @@ impl EngineStats {
             compaction_bytes_in: read(&counters.compaction.bytes_in),
             compaction_bytes_out: read(&counters.compaction.bytes_out),
             compaction_seconds: read(&counters.compaction.ns) as f64 / 1e9,
+            cache: shared.segments.cache.figures(),
             manifest_version: published.version.number,
             disk_full: !shared.reserve.is_held(),
             poisoned: shared.poisoned(),

@@ -381,7 +381,10 @@ impl World {
             let mut writer = HotWriter::new(draft, options);
             parts.iter().for_each(|part| writer.write(part).unwrap());
             let object = hot_object(&database, &self.schema, id);
-            return writer.finish().unwrap().unwrap().put(&*self.store, &object).unwrap();
+            let draft = writer.finish().unwrap().unwrap();
+            let (bytes, mut metas) = crate::segment::place(vec![draft], &object);
+            self.store.put_if_absent(&object, &bytes).unwrap();
+            return metas.remove(0);
         }
         let mut writer = SegmentWriter::with_layout(draft, self.layout).unwrap();
         parts.iter().for_each(|part| writer.write(part).unwrap());

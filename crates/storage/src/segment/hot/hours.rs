@@ -380,12 +380,7 @@ impl Hours {
         }
     }
 
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.series.len()
-    }
-
-    /// Entry `index`, below [`Hours::len`].
+    /// Entry `index`; there are as many as values in an array of hours.
     pub fn entry(&self, index: usize) -> HourEntry {
         let start = self.first_rows[index];
         HourEntry {

@@ -118,15 +118,14 @@ mod writer;
 
 pub use cache::CacheFigures;
 pub(crate) use cache::{BlockCache, CacheKey, CachePart};
-pub(crate) use hours::{HOUR_ROWS_MIN, HourEntry, HourPart, Hours};
+pub(crate) use hours::{HourEntry, HourPart};
 pub(crate) use place::{HotDraft, place};
 pub(crate) use predicate::BoundPredicate;
-pub(crate) use reader::{BlockStatistics, HotColumn, HotSegment, SeriesTimes};
+pub(crate) use reader::{HotColumn, HotSegment};
 pub(crate) use rows::HotRows;
 pub(crate) use select::RowSelect;
-pub(crate) use series_set::{ABSENT, SeriesPool, SeriesSet, SeriesTag};
+pub(crate) use series_set::{ABSENT, SeriesPool, SeriesSet};
 pub(crate) use source::SegmentBytes;
-pub(crate) use summary::{Sum, Summary, order_key};
 pub(crate) use writer::{HotOptions, HotWriter};
 
 #[cfg(test)]

@@ -1,8 +1,5 @@
 //! Where the bytes of hot segments go: alone into an object, or several small ones into one.
 
-use pulsora_env::Store;
-use pulsora_model::{Error, Result};
-
 use super::format::ALIGNMENT;
 use crate::segment::meta::SegmentMeta;
 
@@ -34,18 +31,4 @@ pub(crate) fn place(drafts: Vec<HotDraft>, object: &str) -> (Vec<u8>, Vec<Segmen
         }
     }
     (bytes, metas)
-}
-
-impl HotDraft {
-    /// Writes the segment alone into an object, durable when this returns.
-    ///
-    /// # Errors
-    /// `disk_full` or `io_error` from the store.
-    pub fn put(self, store: &dyn Store, object: &str) -> Result<SegmentMeta> {
-        let (bytes, mut metas) = place(vec![self], object);
-        store
-            .put_if_absent(object, &bytes)
-            .map_err(|error| Error::io(format!("write segment object {object:?}"), error))?;
-        metas.pop().ok_or_else(|| Error::internal("a draft has one segment"))
-    }
 }

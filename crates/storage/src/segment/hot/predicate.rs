@@ -145,7 +145,7 @@ pub(super) fn by_block(ranges: &[Range<u32>], block_rows: u32) -> Vec<(usize, Ve
             let end = range.end.min((block + 1).saturating_mul(block_rows));
             match blocks.last_mut() {
                 Some((open, parts)) if *open == block as usize => parts.push(start..end),
-                _ => blocks.push((block as usize, vec![start..end])),
+                _ => blocks.push((block as usize, std::iter::once(start..end).collect())),
             }
             start = end;
         }

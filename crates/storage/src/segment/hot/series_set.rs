@@ -62,7 +62,7 @@ impl SeriesSet {
 
     /// The series that match all `predicates`, as ascending ranges that do not touch.
     pub fn matching(&self, predicates: &[TagPredicate]) -> Vec<Range<u32>> {
-        let mut ranges = vec![0..self.len];
+        let mut ranges: Vec<Range<u32>> = std::iter::once(0..self.len).collect();
         for predicate in predicates {
             let Some(tag) = self.tag(predicate.column) else {
                 if predicate.values.contains(&None) {

@@ -8,7 +8,9 @@ use pulsora_model::partition::HOUR_NS;
 use pulsora_model::{ColumnKind, ColumnType};
 
 use super::world::World;
-use crate::segment::hot::{HOUR_ROWS_MIN, HotColumn, HotSegment, HourPart, Sum};
+use crate::segment::hot::hours::HOUR_ROWS_MIN;
+use crate::segment::hot::summary::Sum;
+use crate::segment::hot::{HotColumn, HotSegment, HourPart};
 
 /// The words of a column's values, `None` = null.
 fn words(rows: &RecordBatch, column: &HotColumn) -> Vec<Option<i64>> {
@@ -84,9 +86,8 @@ fn sums_of_blocks_are_those_of_a_plain_fold() {
                 assert_eq!(Some(ends), plain.ends, "seed {seed}, {}", column.name);
                 match summary.sum {
                     Sum::Integer(sum) => assert_eq!(Some(sum), plain.sum),
-                    Sum::Float(sum) => assert_eq!(
+                    Sum::Float(sum) => assert!(
                         sum.is_nan() || Some(sum.to_bits()) == plain.float_sum,
-                        true,
                         "seed {seed}"
                     ),
                 }
@@ -157,7 +158,9 @@ fn sums_of_hours_are_those_of_a_plain_fold() {
             assert!(expected.is_empty(), "seed {seed}");
             continue;
         };
-        let found: Vec<_> = (0..hours.len()).map(|index| hours.entry(index)).collect();
+        let found: Vec<_> = (0..hours.of_series(hot.series().len() - 1).end)
+            .map(|index| hours.entry(index))
+            .collect();
         assert!(found.iter().map(|e| (e.series, e.start_ns, e.rows.clone())).eq(expected));
         for series in 0..hot.series().len() {
             let own = hours.of_series(series);
@@ -188,5 +191,5 @@ fn times_at_both_ends_of_time_have_no_hour_that_starts_outside() {
     let hot = segment.file.hot().unwrap();
     hot.verify(None).unwrap();
     let hours = hot.hours().unwrap().unwrap();
-    assert_eq!((hours.len(), hours.entry(0).rows), (1, 100..200));
+    assert_eq!((hours.of_series(0), hours.entry(0).rows), (0..1, 100..200));
 }
