@@ -4,10 +4,12 @@
 //! has the type it had when the rows came and is cast on read; sequences of one table's chunks are
 //! disjoint and rise.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::ArrayRef;
 use arrow::buffer::ScalarBuffer;
+use foldhash::fast::FixedState;
 use pulsora_model::{ColumnId, Sequence};
 
 use super::series::SeriesTable;
@@ -93,6 +95,31 @@ impl Chunk {
     /// few rows are late, they do not stretch over all the time between.
     pub fn spans(&self) -> &[TimeRange] {
         self.spans.get_or_init(|| spans(&self.time, self.min_time_ns, self.max_time_ns))
+    }
+
+    /// Series numbers and times of the rows inside a range of time; `None` if they are more than
+    /// `keys_max`.
+    pub fn keys_inside(
+        &self,
+        range: TimeRange,
+        keys_max: usize,
+    ) -> Option<HashSet<(u32, i64), FixedState>> {
+        let rows = self.time.iter().zip(self.series.iter());
+        let inside = rows.filter(|(time, _)| range.contains(**time));
+        let mut keys = HashSet::default();
+        for (time, series) in inside {
+            keys.insert((*series, *time));
+            if keys.len() > keys_max {
+                return None;
+            }
+        }
+        Some(keys)
+    }
+
+    /// Whether a row inside a range of time has one of `keys`.
+    pub fn has_key_of(&self, keys: &HashSet<(u32, i64), FixedState>, range: TimeRange) -> bool {
+        let mut rows = self.time.iter().zip(self.series.iter());
+        rows.any(|(time, series)| range.contains(*time) && keys.contains(&(*series, *time)))
     }
 
     /// The key order, computed on first use: one counting sort by series, then each run by time.

@@ -9,14 +9,21 @@
 //! them share a key (upsert); sources of a piece are in sequence order; pieces are sorted by their
 //! start.
 
+use std::sync::Arc;
+
 use pulsora_model::Mode;
 
 use super::scan::TimeRange;
+use super::source::{Rows, Source};
 use super::table_scan::TableScan;
+use crate::segment::{Segment, SegmentFormat};
 
 /// Most times that the sources of one component are merged: every such range makes each of them be
 /// read once more, so ranges that are close to each other are taken together.
 const MERGES_MAX: usize = 8;
+
+/// More keys of a chunk are not looked up in another one: merging them costs as much.
+const KEYS_MAX: usize = 1 << 16;
 
 /// Sources that are read together in a range of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,8 +145,44 @@ impl TableScan {
         if !shared.is_empty() && !a.shares_keys(b) {
             shared.clear();
         }
+        shared.retain(|range| self.may_share(a, b, *range));
         shared
     }
+
+    /// Whether two sources may share keys in a range of time in which both have rows, looked at by
+    /// series: writers that follow each other in time seldom write a key twice.
+    fn may_share(&self, a: &Source, b: &Source, range: TimeRange) -> bool {
+        match (&a.rows, &b.rows) {
+            (Rows::Segment { segment: a, .. }, Rows::Segment { segment: b, .. }) => {
+                hot_series_overlap(a, b, range)
+            }
+            (Rows::Chunk(a), Rows::Chunk(b)) if Arc::ptr_eq(&a.series, &b.series) => {
+                let (few, many) = if a.chunk.rows < b.chunk.rows { (a, b) } else { (b, a) };
+                let keys = few.chunk.keys_inside(range, KEYS_MAX);
+                keys.is_none_or(|keys| many.chunk.has_key_of(&keys, range))
+            }
+            _ => true,
+        }
+    }
+}
+
+/// Whether a series has rows of both segments in overlapping times inside `range`. True if that is not
+/// known, also when a segment cannot be opened: its stream will say why.
+fn hot_series_overlap(a: &Segment, b: &Segment, range: TimeRange) -> bool {
+    let is_hot = |segment: &Segment| segment.meta.format == SegmentFormat::Hot;
+    if !is_hot(a) || !is_hot(b) {
+        return true;
+    }
+    let (Ok(a), Ok(b)) = (a.file.hot(), b.file.hot()) else { return true };
+    if !Arc::ptr_eq(a.series(), b.series()) {
+        return true;
+    }
+    let (Ok(a), Ok(b)) = (a.series_times(), b.series_times()) else { return true };
+    let bounds = a.first.iter().zip(&a.last).zip(b.first.iter().zip(&b.last));
+    bounds.into_iter().any(|((a_first, a_last), (b_first, b_last))| {
+        let first = (*a_first).max(*b_first).max(range.start_ns);
+        first <= (*a_last).min(*b_last).min(range.end_ns)
+    })
 }
 
 fn root(component: &[usize], source: usize) -> usize {

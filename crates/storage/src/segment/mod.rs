@@ -25,7 +25,7 @@ pub(crate) use draft::SegmentDraft;
 pub use hot::CacheFigures;
 pub(crate) use hot::{
     ABSENT, BoundPredicate, CacheKey, CachePart, HotColumn, HotDraft, HotOptions, HotSegment,
-    HotWriter, HourEntry, HourPart, RowSelect, SeriesSet, place,
+    HotWriter, HourEntry, HourPart, HourTotals, RowSelect, SeriesSet, place,
 };
 pub use meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
 pub(crate) use path::{bundle_object, hot_object};

@@ -12,7 +12,7 @@ use pulsora_model::{ColumnKind, ColumnType, Result};
 use super::shape::{Folded, Shape, Wants};
 use super::states::States;
 use super::summary::{Scalar, Summary};
-use crate::segment::{HotColumn, HotSegment, HourEntry, HourPart};
+use crate::segment::{HotColumn, HotSegment, HourEntry, HourPart, HourTotals};
 
 /// An hour that is used: its number, the cell, its rows.
 pub(super) type UsedHour = (usize, usize, Range<u32>);
@@ -50,7 +50,7 @@ struct Parts<T, S> {
 
 enum Values {
     None,
-    Integers(Parts<i64, Vec<i128>>),
+    Integers(Parts<i64, HourTotals>),
     Floats(Parts<f64, Arc<Vec<f64>>>),
 }
 
@@ -96,14 +96,14 @@ impl HourSums {
             match (&column.values, states) {
                 (Values::Integers(parts), States::I64(typed)) => {
                     for (at, (index, cell, rows)) in used.iter().enumerate() {
-                        let sum = parts.sum.as_ref().map_or(0, |sums| sums[*index]);
+                        let sum = parts.sum.as_ref().map_or(0, |sums| sums.get(*index));
                         let summary = parts.summary(*index, sum, ends.get(at), |value| value);
                         typed.put(*cell, &Summary { count: count(*index, rows), ..summary });
                     }
                 }
                 (Values::Integers(parts), States::U64(typed)) => {
                     for (at, (index, cell, rows)) in used.iter().enumerate() {
-                        let sum = parts.sum.as_ref().map_or(0, |sums| sums[*index]);
+                        let sum = parts.sum.as_ref().map_or(0, |sums| sums.get(*index));
                         let summary =
                             parts.summary(*index, sum, ends.get(at), |value| value as u64);
                         typed.put(*cell, &Summary { count: count(*index, rows), ..summary });

@@ -14,13 +14,17 @@ use foldhash::fast::FixedState;
 use pulsora_model::{Column, Result};
 use roaring::RoaringBitmap;
 
+use super::batches::times as times_of;
 use super::part::FoldPart;
 use super::task::{Work, Worker};
 use crate::read::scan::{ScanCounters, TimeRange};
 use crate::read::source::{Ask, Rows};
 use crate::segment::{
-    CacheKey, CachePart, HotSegment, ReadSpec, RowChoice, Segment, SegmentFormat,
+    CacheKey, CachePart, HotSegment, ReadSpec, RowChoice, RowSelect, Segment, SegmentFormat,
 };
+
+/// Rows whose series are found together.
+const LAST_STEP_ROWS: usize = 65_536;
 
 impl Worker<'_> {
     /// Folds the last rows of some work.
@@ -72,11 +76,12 @@ impl Worker<'_> {
             return Ok(false);
         };
         let Rows::Segment { segment, .. } = &source.rows else { return Ok(false) };
-        let whole = segment.meta.max_time_ns <= work.piece.time.end_ns
-            && self.table.ask.fields.is_empty()
-            && segment.deleted.is_none();
-        if segment.meta.format != SegmentFormat::Hot || !whole || source.gone()?.is_some() {
+        let plain = self.table.ask.fields.is_empty() && segment.deleted.is_none();
+        if segment.meta.format != SegmentFormat::Hot || !plain || source.gone()?.is_some() {
             return Ok(false);
+        }
+        if segment.meta.max_time_ns > work.piece.time.end_ns {
+            return self.last_rows_inside(segment, work.piece.time).map(|()| true);
         }
         let hot = segment.file.hot()?;
         let groups = self.hots.of(hot.series(), &mut self.part, &self.table.ask);
@@ -93,6 +98,47 @@ impl Worker<'_> {
             take(&rows, series)
         })?;
         Ok(true)
+    }
+
+    /// Offers the last row inside a range of time of each series of a hot segment that may still lead.
+    fn last_rows_inside(&mut self, segment: &Segment, time: TimeRange) -> Result<()> {
+        let hot = segment.file.hot()?;
+        let groups = self.hots.of(hot.series(), &mut self.part, &self.table.ask);
+        let open =
+            groups.ranges.iter().cloned().flatten().filter(|series| {
+                !self.part.is_settled(groups.groups[*series as usize], time.end_ns)
+            });
+        let open: Vec<_> = open.map(|series| series..series + 1).collect();
+        let mut select = RowSelect::of_series(hot, open, time, None)?;
+        let mut last: Vec<(u32, u32)> = Vec::new();
+        loop {
+            (self.check)()?;
+            let rows = select.take(LAST_STEP_ROWS)?;
+            if rows.is_empty() {
+                break;
+            }
+            for range in rows {
+                let (from, to) = (hot.series_of(range.start), hot.series_of(range.end - 1));
+                for series in from..=to {
+                    let row = hot.row_starts()[series as usize + 1].min(range.end) - 1;
+                    match last.last_mut() {
+                        Some(known) if known.0 == series => known.1 = row,
+                        _ => last.push((series, row)),
+                    }
+                }
+            }
+        }
+        let rows: Vec<_> = last.iter().map(|(_, row)| *row..*row + 1).collect();
+        let times = hot.gather(hot.time(), &rows)?;
+        for ((series, row), time) in last.iter().zip(times_of(&times)?) {
+            self.part.offer_last(groups.groups[*series as usize], *time, *row);
+        }
+        let (picked, ask) = (self.part.shape.picked.clone(), &self.table.ask);
+        self.part.end_last(|rows| {
+            let sorted: RoaringBitmap = rows.iter().copied().collect();
+            let places: Vec<u32> = rows.iter().map(|row| sorted.rank(*row) as u32 - 1).collect();
+            take(&read_rows(segment, sorted, &picked, ask)?, &places)
+        })
     }
 
     /// Offers the last row of each series of a chunk; false if it has to be read.
@@ -161,26 +207,34 @@ fn last_rows(
     }
     let key = CacheKey { segment: segment.meta.id, part: CachePart::LastRows(kind.finish()) };
     segment.file.cache().find_or_insert(key, || {
-        let rows = hot.row_starts()[1..].iter().map(|end| end - 1);
-        let batches = segment.read(ReadSpec {
-            columns: columns.to_vec(),
-            time_column: ask.schema.time().id,
-            time: TimeRange::ALL,
-            tags: Vec::new(),
-            fields: Vec::new(),
-            rows: RowChoice::Only(Arc::new(
-                RoaringBitmap::from_sorted_iter(rows).unwrap_or_default(),
-            )),
-            groups: None,
-            batch_rows: ask.batch_rows,
-            counters: Arc::clone(&ask.counters),
-        })?;
-        let schema = Schema::new(columns.iter().map(Column::arrow_field).collect::<Vec<_>>());
-        let batches = batches.collect::<Result<Vec<_>>>()?;
-        let rows = concat_batches(&Arc::new(schema), &batches)?;
+        let rows = hot.row_starts()[1..].iter().map(|end| end - 1).collect();
+        let rows = read_rows(segment, rows, columns, ask)?;
         let bytes = rows.get_array_memory_size();
         Ok((rows, bytes))
     })
+}
+
+/// Rows of a segment by number, ascending.
+fn read_rows(
+    segment: &Segment,
+    rows: RoaringBitmap,
+    columns: &[Column],
+    ask: &Ask,
+) -> Result<RecordBatch> {
+    let batches = segment.read(ReadSpec {
+        columns: columns.to_vec(),
+        time_column: ask.schema.time().id,
+        time: TimeRange::ALL,
+        tags: Vec::new(),
+        fields: Vec::new(),
+        rows: RowChoice::Only(Arc::new(rows)),
+        groups: None,
+        batch_rows: ask.batch_rows,
+        counters: Arc::clone(&ask.counters),
+    })?;
+    let schema = Schema::new(columns.iter().map(Column::arrow_field).collect::<Vec<_>>());
+    let batches = batches.collect::<Result<Vec<_>>>()?;
+    Ok(concat_batches(&Arc::new(schema), &batches)?)
 }
 
 /// Rows of a batch by number; without a copy where it is all of them in order.

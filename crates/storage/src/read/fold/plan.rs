@@ -22,7 +22,8 @@ use crate::read::source::Rows;
 use crate::read::table_scan::TableScan;
 use crate::segment::SegmentFormat;
 
-/// Most tasks of a fold: each holds cells of its own, which are brought together at the end.
+/// Most tasks of a fold, and never more than there are cores: each holds cells of its own, which are
+/// brought together at the end.
 const TASKS_MAX: usize = 8;
 
 /// A fold that is ready to run.
@@ -106,7 +107,8 @@ fn whole(table: &TableScan, piece: Piece) -> Work {
 /// The work on some pieces in equal parts, as many as pay.
 fn in_parallel(table: &TableScan, pieces: Vec<Piece>) -> Vec<Vec<Work>> {
     let rows: u64 = pieces.iter().map(|piece| table.piece_rows(piece)).sum();
-    let tasks = (rows.div_ceil(STREAM_ROWS_MIN) as usize).clamp(1, TASKS_MAX);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let tasks = (rows.div_ceil(STREAM_ROWS_MIN) as usize).clamp(1, TASKS_MAX.min(cores));
     let mut works = Vec::new();
     for piece in pieces {
         let format = piece.single().and_then(|source| match &table.sources[source].rows {

@@ -10,6 +10,23 @@ use super::format::{Cursor, Part};
 use super::hours::{HourDirectory, HourPart, Hours};
 use super::reader::{HotColumn, HotSegment};
 
+/// Integer sums of hours, in halves of 64 bits.
+pub(crate) struct HourTotals {
+    lows: Arc<Vec<i64>>,
+    /// Absent where they only repeat the signs.
+    highs: Option<Arc<Vec<i64>>>,
+}
+
+impl HourTotals {
+    /// The sum of an hour.
+    pub fn get(&self, index: usize) -> i128 {
+        match &self.highs {
+            None => i128::from(self.lows[index]),
+            Some(highs) => i128::from(highs[index]) << 64 | i128::from(self.lows[index] as u64),
+        }
+    }
+}
+
 impl HotSegment {
     /// Which hours have sums; `None` when there are none.
     ///
@@ -49,18 +66,14 @@ impl HotSegment {
     ///
     /// # Errors
     /// As [`HotSegment::hour_integers`].
-    pub fn hour_sums(&self, column: &HotColumn) -> Result<Vec<i128>> {
+    pub fn hour_sums(&self, column: &HotColumn) -> Result<HourTotals> {
         let lows = self.hour_integers(column, HourPart::Sum)?;
         let wide = match self.hour_index()? {
             Some((directory, _)) => directory.find(column.id, HourPart::SumHigh).is_some(),
             None => false,
         };
-        if !wide {
-            return Ok(lows.iter().map(|low| i128::from(*low)).collect());
-        }
-        let highs = self.hour_integers(column, HourPart::SumHigh)?;
-        let sums = lows.iter().zip(highs.iter());
-        Ok(sums.map(|(low, high)| i128::from(*high) << 64 | i128::from(*low as u64)).collect())
+        let highs = wide.then(|| self.hour_integers(column, HourPart::SumHigh)).transpose()?;
+        Ok(HourTotals { lows, highs })
     }
 
     /// Whether a field column of this type has such an array.

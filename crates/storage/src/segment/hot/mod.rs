@@ -118,6 +118,7 @@ mod writer;
 
 pub use cache::CacheFigures;
 pub(crate) use cache::{BlockCache, CacheKey, CachePart};
+pub(crate) use hour_sums::HourTotals;
 pub(crate) use hours::{HourEntry, HourPart};
 pub(crate) use place::{HotDraft, place};
 pub(crate) use predicate::BoundPredicate;

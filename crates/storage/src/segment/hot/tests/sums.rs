@@ -140,7 +140,7 @@ fn check_hours(hot: &HotSegment, column: &HotColumn, words: &[Option<i64>]) {
             let size = floats.map(f64::abs).sum();
             assert!(agree(sum, f64::from_bits(plain.float_sum.unwrap()), size));
         } else if HotSegment::hours_have(column.ty, HourPart::Sum) {
-            assert_eq!(hot.hour_sums(column).unwrap()[index], plain.sum.unwrap());
+            assert_eq!(hot.hour_sums(column).unwrap().get(index), plain.sum.unwrap());
         }
     }
 }
