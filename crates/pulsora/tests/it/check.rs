@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 
 use crate::run::{Server, example, pulsora, pulsora_with};
 
-/// A directory with everything in it: segments with and without row ids, edits, and a log that a
-/// killed server left.
+/// A directory with everything in it: hot and Parquet segments, with and without row ids, edits, and a
+/// log that a killed server left.
 fn directory(data: &Path) -> u64 {
     let place = ["--data-dir", data.to_str().unwrap()];
-    let stocks = example("stocks.csv");
-    let args = ["import", stocks.to_str().unwrap(), "--table", "stocks", "--tags", "Ticker"];
-    pulsora(&[&args, &place[..]].concat()).ok();
     let rows: String = (1..=100).map(|n| format!("{n},{},x\n", 1_700_000_000 + n)).collect();
     let csv = format!("id,time,v\n{rows}");
     let args = ["import", "-", "--format", "csv", "--table", "with_ids"];
-    pulsora_with(&[&args, &place[..]].concat(), &[], csv.as_bytes()).ok();
+    let parquet = [("PULSORA_STORAGE__HOT_FOR", "0s")];
+    pulsora_with(&[&args, &place[..]].concat(), &parquet, csv.as_bytes()).ok();
+    let stocks = example("stocks.csv");
+    let args = ["import", stocks.to_str().unwrap(), "--table", "stocks", "--tags", "Ticker"];
+    pulsora(&[&args, &place[..]].concat()).ok();
     let server = Server::start(data);
     for n in 0..5 {
         let line = format!("cpu n={n}i {n}\n");
@@ -76,6 +77,7 @@ fn every_kind_of_file_is_checked_and_nothing_changes() {
     };
     let middle = |path: &Path| fs::metadata(path).unwrap().len() / 2;
     let (wal, edit, parquet, ids) = (last(".wal"), last(".edit"), last(".parquet"), last(".ids"));
+    let hot = last(".hot");
     // In the log: the payload of the first group, which later groups say was synced; and the header.
     for (path, offset) in [
         (&wal, 4096 + 64 + 9),
@@ -84,6 +86,8 @@ fn every_kind_of_file_is_checked_and_nothing_changes() {
         (&parquet, middle(&parquet)),
         (&parquet, 1),
         (&ids, middle(&ids)),
+        (&hot, middle(&hot)),
+        (&hot, 1),
     ] {
         flip(path, offset);
         let found = check(&data);
@@ -104,6 +108,7 @@ fn objects_that_nothing_names_are_noted() {
     let args = ["import", "-", "--format", "line", "--data-dir", data.to_str().unwrap()];
     pulsora_with(&args, &[], b"cpu n=1i 1\n").ok();
     let orphan = data.join("cold/orphan.parquet");
+    fs::create_dir_all(data.join("cold")).unwrap();
     fs::write(&orphan, b"left by a crash").unwrap();
     let noted = check(&data).ok();
     assert!(noted.starts_with("note: cold/orphan.parquet: 15 bytes that nothing names"), "{noted}");

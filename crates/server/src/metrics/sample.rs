@@ -16,6 +16,7 @@ pub fn sampled(app: &App) -> String {
         log(&stats, &mut text);
         memtables(&stats, &mut text);
         segments(&stats, &mut text);
+        compaction(&stats, &mut text);
         pool(app, &mut text);
     }
     text.finish()
@@ -144,11 +145,32 @@ fn memtables(stats: &EngineStats, text: &mut Text) {
     counter(text, "pulsora_flushed_bytes_total", "Bytes of segments written.", stats.flushed_bytes);
 }
 
+fn compaction(stats: &EngineStats, text: &mut Text) {
+    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
+    let merges = "Rewrites of hot segments into fewer.";
+    counter(text, "pulsora_merges_total", merges, stats.merges);
+    let conversions = "Rewrites of cold partitions into Parquet.";
+    counter(text, "pulsora_conversions_total", conversions, stats.conversions);
+    let overtaken = "Rewrites given up because rows of their inputs were replaced or dropped.";
+    counter(text, "pulsora_compactions_overtaken_total", overtaken, stats.compactions_overtaken);
+    let errors = "Rewrites that failed (they are tried again).";
+    counter(text, "pulsora_compaction_errors_total", errors, stats.compaction_errors);
+    counter(text, "pulsora_compacted_rows_total", "Rows rewritten.", stats.compacted_rows);
+    let read = "Bytes of segments that were rewritten.";
+    counter(text, "pulsora_compaction_read_bytes_total", read, stats.compaction_bytes_in);
+    let written = "Bytes of segments that rewrites made.";
+    counter(text, "pulsora_compaction_written_bytes_total", written, stats.compaction_bytes_out);
+    let seconds = "Time from the start of a rewrite to its answer.";
+    text.counter("pulsora_compaction_seconds_total", seconds, stats.compaction_seconds);
+}
+
 fn segments(stats: &EngineStats, text: &mut Text) {
     let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
     gauge(text, "pulsora_segments", "Segments.", stats.segments);
     gauge(text, "pulsora_segment_bytes", "Bytes of segments on disk.", stats.segment_bytes);
     gauge(text, "pulsora_segment_rows", "Rows in segments.", stats.segment_rows);
+    gauge(text, "pulsora_hot_segments", "Hot ones among the segments.", stats.hot_segments);
+    gauge(text, "pulsora_hot_bytes", "Bytes of hot segments on disk.", stats.hot_bytes);
     gauge(
         text,
         "pulsora_deleted_rows",

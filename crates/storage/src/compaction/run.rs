@@ -259,6 +259,7 @@ impl Compactor {
     fn failed(&mut self, key: Key, name: &str, error: &Error) {
         self.shared.counters.compaction.errors.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(%error, "{name} failed; its inputs stay as they are, and it is tried again");
+        *self.shared.counters.compaction.last_error.lock() = Some(format!("{name}: {error}"));
         let published = self.shared.published.load();
         self.failures.retain(|(table, ..), _| published.catalog.table_by_id(*table).is_some());
         let failure = self.failures.entry(key).or_default();

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 /// Upper bounds of the sync latency histogram, seconds.
 pub(super) const SYNC_BOUNDS: [f64; 10] =
     [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1.0];
@@ -41,6 +43,7 @@ pub(crate) struct CompactionCounters {
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub ns: AtomicU64,
+    pub last_error: Mutex<Option<String>>,
 }
 
 impl Counters {

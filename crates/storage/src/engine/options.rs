@@ -132,9 +132,7 @@ impl Options {
 
     /// Whether flushes write hot segments.
     pub(crate) fn flushes_hot(&self) -> bool {
-        // Hot segments are read from the next commit on.
-        const READABLE: bool = false;
-        READABLE && (!self.hot_for.is_zero() || self.cold_format == ColdFormat::Native)
+        !self.hot_for.is_zero() || self.cold_format == ColdFormat::Native
     }
 
     /// # Errors

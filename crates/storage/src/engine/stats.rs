@@ -42,6 +42,8 @@ pub struct EngineStats {
     /// Rewrites that were given up because an input was gone or had lost rows, and that failed.
     pub compactions_overtaken: u64,
     pub compaction_errors: u64,
+    /// The last failure, with the segments that it was about.
+    pub last_compaction_error: Option<String>,
     /// Rows written by rewrites, bytes read and written.
     pub compacted_rows: u64,
     pub compaction_bytes_in: u64,
@@ -114,6 +116,7 @@ impl EngineStats {
             conversions: read(&counters.compaction.conversions),
             compactions_overtaken: read(&counters.compaction.overtaken),
             compaction_errors: read(&counters.compaction.errors),
+            last_compaction_error: counters.compaction.last_error.lock().clone(),
             compacted_rows: read(&counters.compaction.rows),
             compaction_bytes_in: read(&counters.compaction.bytes_in),
             compaction_bytes_out: read(&counters.compaction.bytes_out),

@@ -250,10 +250,12 @@ impl Flusher {
         let changes = self.shared.pending_changes.lock();
         // Changes are listed before they are published, so everything up to `visible` is here.
         let published = self.shared.published.load();
-        edit.catalog_through = published.visible;
         edit.last = published.visible;
         edit.changes =
             changes.iter().filter(|(seq, _)| *seq <= published.visible).cloned().collect();
+        // No further than the last change, whose group is synced. What is visible may be lost by a power
+        // cut, and a request whose write failed may stand in its place: its own changes must count then.
+        edit.catalog_through = edit.changes.iter().map(|(seq, _)| *seq).max().unwrap_or_default();
         let gone = |table: TableId| published.catalog.table_by_id(table).is_none();
         for (table, segments) in &published.version.tables {
             if gone(*table) {

@@ -11,6 +11,7 @@ use super::hot::{BlockCache, SeriesPool};
 use super::object::Object;
 
 /// The shipped size of the cache.
+#[cfg(test)]
 const CACHE_BYTES: u64 = 64 << 20;
 
 /// Where the objects of segments are and how they are read.
@@ -30,6 +31,7 @@ pub(crate) struct SegmentAccess {
 
 impl SegmentAccess {
     /// Segments whose objects are in `store`, with the shipped settings.
+    #[cfg(test)]
     pub fn new(store: Arc<dyn Store>) -> Arc<SegmentAccess> {
         let codecs = Arc::new(Codecs::builtin().clone());
         SegmentAccess::with(store, codecs, CACHE_BYTES, true)

@@ -17,11 +17,11 @@ fn a_table_made_again_shows_no_old_row_and_its_files_are_gone() {
     machine.rows("t", &[Row::at(1).field("v", 1)]);
     machine.flush();
     machine.rows("t", &[Row::at(2).field("v", 2)]);
-    assert_eq!(machine.list("cold").len(), 1);
+    assert_eq!(machine.objects().len(), 1);
     machine.execute(drop_table("t")).unwrap();
     let error = machine.execute(drop_table("t")).unwrap_err();
     assert_eq!(error.code(), Code::TableNotFound);
-    assert_eq!(machine.list("cold").len(), 0, "nobody holds the segment");
+    assert_eq!(machine.objects().len(), 0, "nobody holds the segment");
     machine.rows("t", &[Row::at(3).field("v", "another type")]);
     let expected = ["time=3 v=\"another type\""];
     assert_eq!(read(&machine.engine, "t"), expected);
@@ -30,7 +30,7 @@ fn a_table_made_again_shows_no_old_row_and_its_files_are_gone() {
     machine.flush();
     machine.kill();
     assert_eq!(read(&machine.engine, "t"), expected);
-    assert_eq!(machine.list("cold").len(), 1);
+    assert_eq!(machine.objects().len(), 1);
 }
 
 #[test]
@@ -56,9 +56,9 @@ fn a_snapshot_keeps_reading_a_dropped_table() {
     let scan = Scan::all(snapshot.table("default", "t").unwrap().id);
     machine.execute(drop_table("t")).unwrap();
     assert_eq!(lines(&snapshot, &scan).unwrap(), ["time=1 v=1"]);
-    assert_eq!(machine.list("cold").len(), 1);
+    assert_eq!(machine.objects().len(), 1);
     drop(snapshot);
-    assert_eq!(machine.list("cold").len(), 0);
+    assert_eq!(machine.objects().len(), 0);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn databases_are_made_by_the_first_write_and_dropped_with_their_tables() {
     machine.execute(drop_it("metrics")).unwrap();
     let error = machine.execute(drop_it("metrics")).unwrap_err();
     assert_eq!(error.code(), Code::DatabaseNotFound);
-    assert_eq!(machine.list("cold").len(), 1);
+    assert_eq!(machine.objects().len(), 1);
     machine.power_cut();
     assert!(machine.engine.catalog().database("metrics").is_err());
     let create = |if_not_exists| Command::CreateDatabase { name: name("metrics"), if_not_exists };

@@ -2,7 +2,7 @@
 //!
 //! `tests/golden/<n>/` holds the files of a directory as version n of the formats wrote them: a log
 //! file with rows of every type, a checkpoint with delete bitmaps, an edit, segments and row id
-//! indexes. A change of a format adds a directory and leaves the old ones alone.
+//! indexes. In 1 all segments are Parquet, in 2 all are hot, most of them in shared objects. A change of a format adds a directory and leaves the old ones alone.
 //! `PULSORA_BLESS=1` writes the newest anew, while it is not released.
 
 use std::fs;
@@ -15,7 +15,7 @@ use pulsora_storage::{Engine, Options};
 use crate::machine::{DIR, Machine, small_options};
 use crate::rows::{Row, Value, read, request, with_ids};
 
-const NEWEST: &str = "1";
+const NEWEST: &str = "2";
 
 fn golden_dir(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version)
@@ -85,7 +85,7 @@ fn check(engine: &Engine) {
 fn bless(machine: &Machine) {
     let root = golden_dir(NEWEST);
     let _absent = fs::remove_dir_all(&root);
-    for dir in ["wal", "manifest", "cold"] {
+    for dir in ["wal", "manifest", "cold", "hot"] {
         for path in machine.list(dir) {
             let to = root.join(path.strip_prefix(DIR).unwrap());
             fs::create_dir_all(to.parent().unwrap()).unwrap();

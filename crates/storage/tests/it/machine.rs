@@ -134,6 +134,11 @@ impl Machine {
         found
     }
 
+    /// Paths of all objects of segments.
+    pub fn objects(&self) -> Vec<PathBuf> {
+        [self.list("cold"), self.list("hot")].concat()
+    }
+
     /// The bytes of a file.
     pub fn bytes(&self, path: &Path) -> Vec<u8> {
         read_all(&*self.files(), path).unwrap()

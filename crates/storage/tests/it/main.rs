@@ -12,6 +12,7 @@ mod keys;
 mod log;
 mod machine;
 mod manifest;
+mod partitions;
 mod rows;
 mod sim;
 mod smoke;

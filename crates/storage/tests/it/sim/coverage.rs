@@ -28,11 +28,21 @@ pub struct Coverage {
     pub replaced: u64,
     pub folded: u64,
     pub async_lost: u64,
+    pub merges: u64,
+    pub conversions: u64,
+    pub overtaken: u64,
 }
 
 impl Coverage {
-    pub fn crash(&mut self, kind: OpKind, path: &Path) {
-        *self.crashes.entry(place(kind, path)).or_default() += 1;
+    pub fn crash(&mut self, kind: OpKind, path: &Path, stats: &EngineStats) {
+        *self.crashes.entry(place(kind, path, stats)).or_default() += 1;
+    }
+
+    /// What an engine has done in its life.
+    pub fn lived(&mut self, stats: &EngineStats) {
+        self.merges += stats.merges;
+        self.conversions += stats.conversions;
+        self.overtaken += stats.compactions_overtaken;
     }
 
     pub fn opened(&mut self, stats: &EngineStats) {
@@ -66,6 +76,9 @@ impl Coverage {
             (&mut self.replaced, other.replaced),
             (&mut self.folded, other.folded),
             (&mut self.async_lost, other.async_lost),
+            (&mut self.merges, other.merges),
+            (&mut self.conversions, other.conversions),
+            (&mut self.overtaken, other.overtaken),
         ];
         for (sum, count) in all {
             *sum += count;
@@ -74,7 +87,16 @@ impl Coverage {
 
     /// What is missing of that without which a passing suite says little.
     pub fn missing(&self) -> Vec<&'static str> {
-        let places = ["group", "log file", "flush", "edit", "checkpoint"];
+        let places = [
+            "group",
+            "log file",
+            "flush",
+            "merge",
+            "conversion",
+            "removal of an object",
+            "edit",
+            "checkpoint",
+        ];
         let crashes = places.map(|place| (place, self.crashes.get(place).copied().unwrap_or(0)));
         let met = [
             ("recovery", self.recovery),
@@ -90,6 +112,9 @@ impl Coverage {
             ("space that returned", self.space_returned),
             ("failed syncs", self.poisoned),
             ("lost asynchronous requests", self.async_lost),
+            ("merges", self.merges),
+            ("conversions", self.conversions),
+            ("overtaken rewrites", self.overtaken),
         ];
         let missing = crashes.into_iter().chain(met).filter(|(_, count)| *count == 0);
         missing.map(|(what, _)| what).collect()

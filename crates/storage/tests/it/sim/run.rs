@@ -13,7 +13,8 @@ use pulsora_env::sim::{OpKind, Simulation};
 use pulsora_model::schema::TableOptions;
 use pulsora_model::{Code, PartitionWidth};
 use pulsora_storage::{
-    Command, Durability, Engine, FlushFilter, Options, Pending, Receipt, Snapshot, WriteRequest,
+    ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, Options, Pending, Receipt,
+    Snapshot, WriteRequest,
 };
 
 use super::coverage::Coverage;
@@ -84,7 +85,7 @@ impl Run {
         let mut run = Run {
             rng: Rng::with_seed(seed),
             world: Simulation::new(seed),
-            options: options(),
+            options: options(seed),
             engine: None,
             base: Model::default(),
             requests: Vec::new(),
@@ -139,7 +140,8 @@ impl Run {
 
     fn act(&mut self) {
         match self.rng.u8(0..100) {
-            0..=54 => self.send_write(),
+            0..=50 => self.send_write(),
+            51..=54 => self.rest(),
             55..=57 => self.send_unfit(),
             58..=60 => self.send_drop(),
             61..=64 => drop(self.engine().flush(FlushFilter::default())),
@@ -157,6 +159,15 @@ impl Run {
     fn send_write(&mut self) {
         let parts = parts(&mut self.rng, self.next_number);
         self.send_parts(parts);
+    }
+
+    /// Time in which partitions rest or turn cold; the power may go while they are rewritten.
+    fn rest(&mut self) {
+        self.world.clock.advance(self.rng.u64(10..60) * 1_000_000_000);
+        if self.rng.u8(0..3) == 0 {
+            self.world.files.crash_after(self.rng.u64(1..=16));
+        }
+        self.world.tasks.run_until_idle(self.rng.u64(10..100));
     }
 
     /// A request that must be refused, once the column is known to hold numbers.
@@ -378,7 +389,8 @@ impl Run {
         }
         if self.crashed() {
             let (kind, path) = self.world.files.last_op().expect("a crash falls on an operation");
-            self.coverage.crash(kind, &path);
+            let stats = self.engine().stats();
+            self.coverage.crash(kind, &path, &stats);
         }
         let poisoned = self.engine().stats().poisoned.is_some();
         self.coverage.poisoned += u64::from(poisoned && !self.crashed());
@@ -397,7 +409,8 @@ impl Run {
             if self.crashed() {
                 let (kind, path) =
                     self.world.files.last_op().expect("a crash falls on an operation");
-                self.coverage.crash(kind, &path);
+                let stats = self.engine().stats();
+                self.coverage.crash(kind, &path, &stats);
                 return End::PowerCut;
             }
             let closed = closed.try_take().expect("an engine at rest has answered");
@@ -411,6 +424,12 @@ impl Run {
     }
 
     fn restart(&mut self, end: End) {
+        if let Some(engine) = &self.engine {
+            self.coverage.lived(&engine.stats());
+        }
+        if self.rng.u8(0..3) == 0 {
+            partitions(&mut self.rng, &mut self.options);
+        }
         match end {
             End::PowerCut => self.world.restart(),
             End::Kill | End::Close => self.world.restart_after_kill(),
@@ -584,13 +603,23 @@ impl Run {
 
 /// Small limits; a sync by time is rarer than a crash, and some groups come between two flushes, so
 /// that crashes meet groups that are not synced.
-fn options() -> Options {
-    Options {
+fn options(seed: u64) -> Options {
+    let mut options = Options {
         sync_interval: Duration::from_secs(20),
         flush_bytes: 64 << 10,
         memtable_bytes: 256 << 10,
         ..small_options()
-    }
+    };
+    partitions(&mut Rng::with_seed(seed), &mut options);
+    options
+}
+
+/// Settings of the life of partitions, which may change from start to start.
+fn partitions(rng: &mut Rng, options: &mut Options) {
+    options.hot_for = Duration::from_secs([0, 2, 5, 40, 7_200][rng.usize(0..5)]);
+    options.cold_format = [ColdFormat::Parquet, ColdFormat::Native][usize::from(rng.u8(0..6) == 0)];
+    options.mmap = rng.bool();
+    options.cache_bytes = [0, 10_000, 1 << 20][rng.usize(0..3)];
 }
 
 /// What must have become of a request.
@@ -626,10 +655,14 @@ fn options_of(part: &Part) -> TableOptions {
 }
 
 /// Where in the data directory a crash fell.
-pub fn place(kind: OpKind, path: &Path) -> &'static str {
+pub fn place(kind: OpKind, path: &Path, stats: &EngineStats) -> &'static str {
     let text = path.to_string_lossy();
     match kind {
-        _ if text.contains("/cold/") => "flush",
+        OpKind::Unlink if is_object(&text) => "removal of an object",
+        _ if is_object(&text) => match rewritten(&text, stats) {
+            Some(work) => work,
+            None => "flush",
+        },
         _ if text.contains(".edit") => "edit",
         _ if text.contains(".checkpoint") => "checkpoint",
         OpKind::Write | OpKind::SyncData if text.contains("/wal/") => "group",
@@ -637,4 +670,20 @@ pub fn place(kind: OpKind, path: &Path) -> &'static str {
         _ if text.contains("/manifest") => "manifest directory",
         _ => "elsewhere",
     }
+}
+
+/// Objects, their temporaries, which are unlinked under another name, and their directories.
+fn is_object(path: &str) -> bool {
+    path.contains("/cold/") || path.contains("/hot/")
+}
+
+/// Whether an object is what the failed rewrite was writing: its error names it.
+fn rewritten(path: &str, stats: &EngineStats) -> Option<&'static str> {
+    let error = stats.last_compaction_error.as_deref()?;
+    let (_, after) = error.split_once("write segment object \"")?;
+    let (object, _) = after.split_once('"')?;
+    let works = [("merge", "merge"), ("conversion", "conversion")];
+    let work = works.into_iter().find(|(start, _)| error.starts_with(start))?.1;
+    let made_for_it = format!("{DIR}/{object}").starts_with(path);
+    (path.contains(object) || made_for_it).then_some(work)
 }

@@ -1,0 +1,250 @@
+//! The life of a partition: hot at a flush, merged when it rests, Parquet when it is cold; objects go
+//! with their last reader.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pulsora_model::schema::TableOptions;
+use pulsora_storage::{ColdFormat, Command, Options, Order, Scan, Snapshot};
+
+use crate::machine::{DIR, Machine, small_options};
+use crate::rows::{Row, lines, name, read, request, with_ids};
+
+const DAY_NS: i64 = 86_400_000_000_000;
+const REST: Duration = Duration::from_secs(12);
+const HOT_FOR: Duration = Duration::from_secs(60);
+
+fn options() -> Options {
+    Options { hot_for: HOT_FOR, ..small_options() }
+}
+
+/// Hot segments, Parquet segments, objects of both.
+fn figures(machine: &Machine) -> (u64, u64, usize) {
+    let stats = machine.engine.stats();
+    (stats.hot_segments, stats.segments - stats.hot_segments, machine.objects().len())
+}
+
+fn rows_of(snapshot: &Snapshot, table: &str) -> Vec<String> {
+    let table = snapshot.table("default", table).unwrap().id;
+    lines(snapshot, &Scan { order: Order::TimeAscending, ..Scan::all(table) }).unwrap()
+}
+
+fn drop_table(machine: &Machine, table: &str) {
+    let (database, table) = (name("default"), name(table));
+    machine.execute(Command::DropTable { database, table, if_exists: false }).unwrap();
+}
+
+/// One row of each of two series in turn, each flushed alone.
+fn flushes(machine: &Machine, count: i64) {
+    for n in 0..count {
+        let host = ["a", "b"][n as usize % 2];
+        machine.rows("t", &[Row::at(n).tag("host", host).field("v", n).field("s", "text")]);
+        machine.flush();
+    }
+}
+
+#[test]
+fn small_segments_of_a_flush_share_an_object_that_goes_with_the_last_of_them() {
+    let mut machine = Machine::with(options());
+    for table in ["a", "b", "c"] {
+        machine.rows(table, &[Row::at(1).field("v", 1), Row::at(800 * DAY_NS).field("v", 2)]);
+    }
+    machine.flush();
+    assert_eq!(figures(&machine), (6, 0, 1));
+    drop_table(&machine, "a");
+    machine.kill();
+    assert_eq!(figures(&machine), (4, 0, 1), "others need it");
+    drop_table(&machine, "b");
+    let snapshot = machine.engine.snapshot();
+    drop_table(&machine, "c");
+    let scan = Scan::all(snapshot.table("default", "c").unwrap().id);
+    assert_eq!(lines(&snapshot, &scan).unwrap().len(), 2);
+    assert_eq!(figures(&machine), (0, 0, 1), "a snapshot needs it");
+    drop(snapshot);
+    assert_eq!(figures(&machine), (0, 0, 0));
+}
+
+#[test]
+fn a_resting_partition_becomes_one_segment_and_a_cold_one_parquet() {
+    let mut machine = Machine::with(options());
+    flushes(&machine, 5);
+    assert_eq!(figures(&machine), (5, 0, 5));
+    let rows = read(&machine.engine, "t");
+    let early = machine.engine.snapshot();
+    machine.pass(REST);
+    assert_eq!(read(&machine.engine, "t"), rows);
+    assert_eq!(figures(&machine), (1, 0, 6), "the snapshot needs the inputs");
+    let late = machine.engine.snapshot();
+    machine.pass(HOT_FOR);
+    assert_eq!(read(&machine.engine, "t"), rows);
+    assert_eq!(figures(&machine), (0, 1, 7));
+    for snapshot in [early, late] {
+        assert_eq!(rows_of(&snapshot, "t"), rows);
+    }
+    assert_eq!(figures(&machine), (0, 1, 1));
+    let stats = machine.engine.stats();
+    assert_eq!((stats.merges, stats.conversions, stats.compaction_errors), (1, 1, 0));
+    assert_eq!(stats.compacted_rows, 10);
+    machine.power_cut();
+    assert_eq!(read(&machine.engine, "t"), rows);
+    assert_eq!(figures(&machine), (0, 1, 1));
+}
+
+#[test]
+fn a_rewrite_folds_keys_and_leaves_out_what_was_replaced() {
+    let machine = Machine::with(options());
+    let upsert = |row: Row| machine.write(request("u", &TableOptions::upsert(), &[row]));
+    let given = |row: Row| machine.write(request("ids", &with_ids(), &[row]));
+    upsert(Row::at(1).tag("host", "a").field("x", 1).field("y", 1));
+    given(Row::at(1).id(7).field("v", 1));
+    given(Row::at(2).id(8).field("v", 2));
+    machine.flush();
+    upsert(Row::at(1).tag("host", "a").null("x").field("y", 2));
+    given(Row::at(9).id(7).field("w", "moved"));
+    machine.flush();
+    assert_eq!(machine.engine.stats().deleted_rows, 1);
+    let rows = |machine: &Machine| [read(&machine.engine, "u"), read(&machine.engine, "ids")];
+    let before = rows(&machine);
+    assert_eq!(before[0], ["host=a time=1 x=1 y=2"]);
+    for (time, hot) in [(REST, 2), (HOT_FOR, 0)] {
+        machine.pass(time);
+        assert_eq!(rows(&machine), before);
+        let stats = machine.engine.stats();
+        assert_eq!((stats.segments, stats.hot_segments, stats.deleted_rows), (2, hot, 0));
+        assert_eq!(stats.segment_rows, 3);
+    }
+    // The index of the rewritten rows finds them.
+    given(Row::at(3).id(8).field("v", 3));
+    let replaced = ["id=8u time=3 v=3", "id=7u time=9 w=\"moved\""];
+    assert_eq!(read(&machine.engine, "ids"), replaced);
+    machine.flush();
+    assert_eq!(machine.engine.stats().deleted_rows, 1);
+    assert_eq!(read(&machine.engine, "ids"), replaced);
+}
+
+#[test]
+fn what_stays_hot_and_what_never_is() {
+    let never = Machine::with(Options { hot_for: Duration::ZERO, ..small_options() });
+    flushes(&never, 2);
+    assert_eq!(figures(&never), (0, 2, 2));
+    let native = Options { cold_format: ColdFormat::Native, ..options() };
+    let always = Machine::with(native);
+    flushes(&always, 2);
+    always.pass(REST + HOT_FOR);
+    assert_eq!(figures(&always), (1, 0, 1));
+}
+
+#[test]
+fn rows_in_memory_are_a_last_write() {
+    let machine = Machine::with(options());
+    flushes(&machine, 1);
+    machine.rows("t", &[Row::at(50).field("v", 50)]);
+    machine.pass(HOT_FOR * 2);
+    assert_eq!(figures(&machine), (1, 0, 1));
+    machine.flush();
+    machine.pass(REST);
+    assert_eq!(figures(&machine), (1, 0, 1));
+    machine.pass(HOT_FOR);
+    assert_eq!(figures(&machine), (0, 1, 1));
+    // Another partition of the table does not count.
+    flushes(&machine, 1);
+    machine.rows("t", &[Row::at(800 * DAY_NS).field("v", 50)]);
+    machine.pass(HOT_FOR * 2);
+    assert_eq!(figures(&machine), (0, 2, 2));
+}
+
+#[test]
+fn a_change_of_settings_rewrites_only_neighbours() {
+    let mut machine = Machine::with(options());
+    flushes(&machine, 2);
+    machine.options.hot_for = Duration::ZERO;
+    machine.options.cold_format = ColdFormat::Parquet;
+    machine.close().unwrap();
+    // What is hot becomes Parquet at once.
+    machine.open().unwrap();
+    machine.settle();
+    assert_eq!(figures(&machine), (0, 1, 1));
+    flushes(&machine, 1);
+    machine.options = options();
+    machine.reopen();
+    flushes(&machine, 3);
+    machine.pass(REST);
+    assert_eq!(figures(&machine), (1, 2, 3));
+    machine.pass(HOT_FOR);
+    assert_eq!(figures(&machine), (0, 3, 3));
+    assert_eq!(read(&machine.engine, "t").len(), 6);
+}
+
+#[test]
+fn a_crash_at_any_operation_of_a_rewrite_loses_nothing_and_leaves_nothing() {
+    for lose_power in [false, true] {
+        let mut operations = 1;
+        loop {
+            let mut machine = Machine::with(options());
+            flushes(&machine, 3);
+            let rows = read(&machine.engine, "t");
+            machine.world.files.crash_after(operations);
+            machine.pass(REST + HOT_FOR);
+            let crashed = machine.world.files.crashed();
+            if lose_power {
+                machine.power_cut()
+            } else {
+                machine.kill()
+            }
+            assert_eq!(read(&machine.engine, "t"), rows, "operation {operations}");
+            let (hot, cold, objects) = figures(&machine);
+            assert_eq!(objects as u64, hot + cold, "operation {operations}");
+            machine.pass(REST + HOT_FOR);
+            assert_eq!(figures(&machine), (0, 1, 1), "operation {operations}");
+            assert_eq!(read(&machine.engine, "t"), rows, "operation {operations}");
+            if !crashed {
+                break;
+            }
+            operations += 1;
+        }
+        // Two rewrites, each an object and an edit, and the removal of four objects.
+        assert!(operations > 20, "{operations}");
+    }
+}
+
+#[test]
+fn a_full_disk_stops_rewrites_and_nothing_else() {
+    let machine = Machine::with(Options { reserve_bytes: 1 << 20, ..options() });
+    flushes(&machine, 3);
+    let rows = read(&machine.engine, "t");
+    let capacity = 1 << 40;
+    let free = machine.files().free_bytes(Path::new(DIR)).unwrap();
+    machine.world.files.set_capacity(capacity - free + 4_096);
+    machine.pass(REST);
+    let stats = machine.engine.stats();
+    assert!(stats.compaction_errors > 0 && stats.merges == 0, "{stats:?}");
+    assert!(stats.poisoned.is_none() && !stats.disk_full, "the reserve is not for rewrites");
+    assert_eq!(figures(&machine), (3, 0, 3));
+    machine.world.files.set_capacity(capacity);
+    machine.pass(REST * 2);
+    assert_eq!(figures(&machine), (1, 0, 1));
+    assert_eq!(read(&machine.engine, "t"), rows);
+}
+
+#[test]
+fn a_damaged_input_stops_its_partition_and_no_other() {
+    let machine = Machine::with(options());
+    flushes(&machine, 2);
+    let damaged = machine.objects()[0].clone();
+    machine.damage(&damaged, machine.bytes(&damaged).len() as u64 - 1);
+    for n in 0..2 {
+        machine.rows("sound", &[Row::at(n).field("v", n)]);
+        machine.flush();
+    }
+    machine.pass(REST + HOT_FOR);
+    let stats = machine.engine.stats();
+    let error = stats.last_compaction_error.unwrap();
+    assert!(error.contains("table \"t\""), "{error}");
+    assert!(error.contains(damaged.file_name().unwrap().to_str().unwrap()), "{error}");
+    assert!((2..20).contains(&stats.compaction_errors), "tried again, not for ever at once");
+    assert!(stats.poisoned.is_none());
+    assert_eq!(figures(&machine), (2, 1, 3));
+    machine.rows("t", &[Row::at(9).field("v", 9)]);
+    drop_table(&machine, "t");
+    assert_eq!(figures(&machine), (0, 1, 1));
+}
