@@ -121,7 +121,8 @@ impl ChunkSource {
         let first = ask.schema.tags().next().map(|tag| tag.id);
         let predicate = ask.tags.iter().find(|predicate| Some(predicate.column) == first);
         let Some(predicate) = predicate.filter(|p| p.values.len() < runs.len() / 16) else {
-            return vec![0..runs.len()];
+            let all = 0..runs.len();
+            return vec![all];
         };
         let mut values: Vec<Option<&str>> = predicate.values.iter().map(Option::as_deref).collect();
         values.sort_unstable();

@@ -114,9 +114,10 @@ impl FoldPart {
     pub(super) fn can_feed_chunk(&self, source: &ChunkSource, ask: &Ask) -> bool {
         let is_tag = |column: &Column| column.kind == ColumnKind::Tag;
         let reads_tags = self.shape.folded.iter().any(|folded| is_tag(&folded.column))
-            || ask.fields.iter().any(|predicate| {
-                ask.schema.column_by_id(predicate.column).is_none_or(|column| is_tag(column))
-            });
+            || ask
+                .fields
+                .iter()
+                .any(|predicate| ask.schema.column_by_id(predicate.column).is_none_or(is_tag));
         !reads_tags
             && match ask.schema.mode {
                 Mode::Append => true,

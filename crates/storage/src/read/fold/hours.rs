@@ -129,7 +129,7 @@ impl HourSums {
 
 impl<T: Copy, S> Parts<T, S> {
     /// What an hour comes to, but for its count. `ends` are the times of its first and last row.
-    fn summary<V: Scalar + Copy>(
+    fn summary<V>(
         &self,
         index: usize,
         sum: V::Sum,
@@ -137,7 +137,7 @@ impl<T: Copy, S> Parts<T, S> {
         value: impl Fn(T) -> V,
     ) -> Summary<'static, V>
     where
-        V: for<'a> Scalar<Ref<'a> = V>,
+        V: for<'a> Scalar<Ref<'a> = V> + Copy,
     {
         let of = |array: &Option<Arc<Vec<T>>>| array.as_ref().map(|array| value(array[index]));
         let mut summary = Summary::counted(0);

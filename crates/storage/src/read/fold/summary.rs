@@ -205,7 +205,7 @@ pub(super) fn fold_each<'a, T: Scalar>(
 }
 
 /// First and last of a slice without nulls.
-fn ends<T: Scalar>(
+fn ends<T>(
     summary: &mut Summary<'_, T>,
     times: Option<&[i64]>,
     rows: &Range<usize>,

@@ -374,7 +374,7 @@ impl World {
         let hot = match self.formats {
             Formats::Cold => false,
             Formats::Hot => true,
-            Formats::Mixed => self.counter % 3 > 0,
+            Formats::Mixed => !self.counter.is_multiple_of(3),
         };
         if hot {
             let options = HotOptions { block_rows: 1_024, ..HotOptions::default() };
