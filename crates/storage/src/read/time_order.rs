@@ -30,6 +30,10 @@ const SLICES_MAX: u64 = 1 << 10;
 /// A first pass over the times pays when the slice has this many times the rows that are wanted.
 const FIRST_PASS_FACTOR: u64 = 4;
 
+/// By this much the steps of the first pass grow while they find too few rows: four of them reach from
+/// a sixty-thousandth of a slice to all of it.
+const STEP_GROWTH: i128 = 16;
+
 /// All rows of `table` in the direction of `order`, at most `limit` of them.
 pub(super) fn time_ordered(
     table: TableScan,
@@ -186,21 +190,53 @@ impl TimeOrdered {
             .collect()
     }
 
-    /// The part of a slice that holds the rows that are still wanted, by a pass over times alone.
+    /// The part of a slice that holds the rows that are still wanted, by a pass over times alone. It
+    /// starts where these rows would be if all were evenly spread, and goes on in wider steps.
     fn narrow(&self, slice: TimeRange) -> Result<TimeRange> {
         let wanted = self.left as u64;
-        let enough = wanted.saturating_mul(FIRST_PASS_FACTOR).saturating_add(BATCH_ROWS as u64);
-        if self.table.rows_about(slice) <= enough {
+        let rows = self.table.rows_about(slice);
+        if rows <= wanted.saturating_mul(FIRST_PASS_FACTOR).saturating_add(BATCH_ROWS as u64) {
             return Ok(slice);
         }
-        let mut pieces = self.table.pieces(slice);
+        let width = i128::from(slice.end_ns) - i128::from(slice.start_ns) + 1;
+        let share = i128::from(wanted.saturating_mul(FIRST_PASS_FACTOR));
+        let mut step = (width * share / i128::from(rows)).max(1);
+        // The wanted times found so far, the one that leaves next on top.
+        let mut found: BinaryHeap<i64> = BinaryHeap::new();
+        let mut done: i128 = 0;
+        while done < width {
+            let end = width.min(done + step);
+            // Both lie inside the slice.
+            let part = match self.descending {
+                true => TimeRange {
+                    start_ns: (i128::from(slice.end_ns) - end + 1) as i64,
+                    end_ns: (i128::from(slice.end_ns) - done) as i64,
+                },
+                false => TimeRange {
+                    start_ns: (i128::from(slice.start_ns) + done) as i64,
+                    end_ns: (i128::from(slice.start_ns) + end - 1) as i64,
+                },
+            };
+            self.find_times(part, &mut found)?;
+            if let Some(last) = found.peek().filter(|_| found.len() == self.left) {
+                return Ok(match self.descending {
+                    true => TimeRange { start_ns: !*last, ..slice },
+                    false => TimeRange { end_ns: *last, ..slice },
+                });
+            }
+            (done, step) = (end, step.saturating_mul(STEP_GROWTH));
+        }
+        Ok(slice)
+    }
+
+    /// Adds the wanted times of a range to `found`.
+    fn find_times(&self, range: TimeRange, found: &mut BinaryHeap<i64>) -> Result<()> {
+        let mut pieces = self.table.pieces(range);
         if self.descending {
             pieces.sort_by_key(|piece| Reverse(piece.time.end_ns));
         }
         let time = [self.table.ask.schema.time().clone()];
-        // The wanted times found so far, the one that leaves next on top.
-        let mut found: BinaryHeap<i64> = BinaryHeap::new();
-        let mut narrow = slice;
+        let mut narrow = range;
         for piece in pieces {
             let Some(piece) = piece.within(narrow) else { continue };
             for batch in self.table.stream(&piece, &time, None) {
@@ -217,12 +253,12 @@ impl TimeOrdered {
             }
             if let Some(last) = found.peek().filter(|_| found.len() == self.left) {
                 match self.descending {
-                    true => narrow.start_ns = !*last,
-                    false => narrow.end_ns = *last,
+                    true => narrow.start_ns = narrow.start_ns.max(!*last),
+                    false => narrow.end_ns = narrow.end_ns.min(*last),
                 }
             }
         }
-        Ok(narrow)
+        Ok(())
     }
 
     fn give(&self, sorted: &SortedSlice, rows: &[(usize, usize)]) -> Result<RecordBatch> {

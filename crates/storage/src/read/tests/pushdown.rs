@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use pulsora_model::{ColumnId, Mode};
 
-use super::world::{Random, Row, TIME, Value, WINDOW_NS, World};
+use super::world::{Formats, Random, Row, TIME, Value, WINDOW_NS, World};
 use crate::read::pieces::Piece;
 use crate::read::table_scan::TableScan;
 use crate::read::{Order, Scan, ScanCounters, TagPredicate, TimeRange};
@@ -27,7 +27,12 @@ struct Figures {
 
 /// Four segments of 10,000 rows with 20 hosts each, in row groups of 1,024 and pages of 128.
 fn world(mode: Mode) -> World {
+    world_of(mode, Formats::Cold)
+}
+
+fn world_of(mode: Mode, formats: Formats) -> World {
     let mut world = World::new(mode, false, 1);
+    world.formats = formats;
     world.layout = Layout { row_group_rows: 1_024, page_rows: 128 };
     let mut random = Random::new(1);
     let row = |number: u64, random: &mut Random| Row {
@@ -132,6 +137,28 @@ fn the_newest_rows_are_found_without_reading_the_others() {
         let last_window =
             figures(&world, &Scan { time: window, columns, ..Scan::all(world.schema.id) });
         assert!(found.bytes < last_window.bytes, "{found:?} of {last_window:?}");
+    }
+}
+
+#[test]
+fn the_newest_rows_of_hot_segments_are_found_by_their_newest_vectors() {
+    for mode in [Mode::Append, Mode::Upsert] {
+        let world = world_of(mode, Formats::Hot);
+        let newest = |order, tags| Scan {
+            order,
+            tags,
+            limit: Some(40),
+            columns: Some(vec![ColumnId(20)]),
+            ..Scan::all(world.schema.id)
+        };
+        for order in [Order::TimeDescending, Order::TimeAscending] {
+            let of_all = figures(&world, &newest(order, Vec::new()));
+            assert_eq!(of_all.returned, 40);
+            assert!(of_all.rows < 400, "of 10,000 in the last window: {of_all:?}");
+            let of_one = figures(&world, &newest(order, tags(&["host07"])));
+            assert_eq!(of_one.returned, 40);
+            assert!(of_one.rows <= 540, "of 2,000 of the host: {of_one:?}");
+        }
     }
 }
 
