@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use pulsora_model::{Name, Result};
-use pulsora_storage::{EngineStats, FlushFilter};
+use pulsora_storage::{EngineStats, FlushFilter, TableStats};
 use serde_json::{Map, Value, json};
 
 use crate::answer::{self, SEQUENCE, with_sequence};
@@ -81,19 +81,26 @@ pub async fn storage(Operator(context): Operator) -> HttpResult {
     Ok(report(&context.running.engine.stats()))
 }
 
-/// Every segment of this version is cold and of level 0; the shape has room for more.
+/// The segments of a table by tier, for the tiers that have any.
+fn tiers(table: &TableStats) -> Vec<Value> {
+    let (hot, all) = (table.hot_segments, table.segments);
+    let (cold_rows, cold_bytes) =
+        (table.segment_rows - table.hot_rows, table.segment_bytes - table.hot_bytes);
+    [("hot", hot, table.hot_rows, table.hot_bytes), ("cold", all - hot, cold_rows, cold_bytes)]
+        .into_iter()
+        .filter(|(_, segments, ..)| *segments > 0)
+        .map(|(tier, segments, rows, bytes)| {
+            json!({"tier": tier, "segments": segments, "rows": rows, "bytes": bytes})
+        })
+        .collect()
+}
+
+/// What the engine tells of itself.
 fn report(stats: &EngineStats) -> Response {
     let tables: Vec<Value> = stats
         .tables
         .iter()
         .map(|table| {
-            let cold = json!({
-                "tier": "cold",
-                "level": 0,
-                "segments": table.segments,
-                "rows": table.segment_rows,
-                "bytes": table.segment_bytes,
-            });
             json!({
                 "database": &*table.database,
                 "table": &*table.table,
@@ -101,7 +108,7 @@ fn report(stats: &EngineStats) -> Response {
                 "bytes": table.segment_bytes,
                 "memory_rows": table.memtable_rows,
                 "memory_bytes": table.memtable_bytes,
-                "segments": [cold],
+                "segments": tiers(table),
             })
         })
         .collect();

@@ -84,6 +84,8 @@ pub struct TableStats {
     pub hot_bytes: u64,
     /// Rows in segments, without deleted ones.
     pub segment_rows: u64,
+    /// Those of the hot ones among them.
+    pub hot_rows: u64,
     pub memtable_rows: u64,
     pub memtable_bytes: u64,
 }
@@ -159,6 +161,7 @@ impl EngineStats {
                     hot_segments: hot().count() as u64,
                     hot_bytes: hot().map(|s| s.meta.length).sum(),
                     segment_rows: segments.iter().map(|s| s.live_rows()).sum(),
+                    hot_rows: hot().map(|s| s.live_rows()).sum(),
                     memtable_rows: views.iter().map(|view| view.rows as u64).sum(),
                     memtable_bytes: views.iter().map(|view| view.bytes as u64).sum(),
                 };
