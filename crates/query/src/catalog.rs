@@ -7,7 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::Result as PlanResult;
-use pulsora_storage::Snapshot;
+use pulsora_model::Result;
+use pulsora_storage::{Fold, FoldPlan, Snapshot};
 
 use crate::counters::QueryCounters;
 use crate::scan::Table;
@@ -19,6 +20,18 @@ pub(crate) const CATALOG: &str = "pulsora";
 pub(crate) struct Moment {
     pub(crate) snapshot: Snapshot,
     pub(crate) counters: Arc<QueryCounters>,
+}
+
+impl Moment {
+    /// A fold over the snapshot; it counts among the statement's scans.
+    ///
+    /// # Errors
+    /// What the engine's fold reports.
+    pub(crate) fn fold(&self, fold: &Fold) -> Result<FoldPlan> {
+        let plan = self.snapshot.fold(fold)?;
+        self.counters.add_scan(Arc::clone(&plan.counters));
+        Ok(plan)
+    }
 }
 
 impl fmt::Debug for Moment {

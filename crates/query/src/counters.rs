@@ -34,6 +34,11 @@ impl QueryCounters {
         self.scans.lock().push(counters);
     }
 
+    /// Leaves out a scan that was given up and started again.
+    pub(crate) fn forget_scan(&self, counters: &Arc<ScanCounters>) {
+        self.scans.lock().retain(|scan| !Arc::ptr_eq(scan, counters));
+    }
+
     /// The sums so far.
     pub fn totals(&self) -> QueryTotals {
         let mut totals = QueryTotals::default();

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::execute_stream;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement as PlannerStatement;
 use datafusion::sql::sqlparser::ast;
@@ -21,13 +22,14 @@ use crate::counters::QueryCounters;
 use crate::error::from_datafusion;
 use crate::insert::InsertTarget;
 use crate::options::{INSERT_ROWS, QueryOptions};
-use crate::request::{SqlRequest, SqlResult, StatementKind};
+use crate::plans::{Key, PlanStats, Plans, Template, Terms, is_fold};
+use crate::request::{Planning, SqlRequest, SqlResult, StatementKind};
 use crate::run::{
-    BatchStream, CancelFlag, Pool, PoolStats, Slot, Threads, drive, ready, timed_out,
+    BatchStream, CancelFlag, Pool, PoolStats, READY_BATCHES, Slot, Threads, drive, ready, timed_out,
 };
 use crate::scan::ScanBatches;
 use crate::session::Sessions;
-use crate::sql::{INFORMATION_SCHEMA, Names, Statement, bind, find_column, parse};
+use crate::sql::{INFORMATION_SCHEMA, Names, Statement, bind, find_column, parse, tokens};
 
 /// Answers SQL and runs scans, on a pool of its own. Share it behind an `Arc`.
 pub struct QueryEngine {
@@ -39,6 +41,7 @@ pub struct QueryEngine {
 struct Core {
     engine: Engine,
     sessions: Sessions,
+    plans: Plans,
     rows_max: Option<usize>,
     timeout: Duration,
 }
@@ -61,7 +64,9 @@ impl QueryEngine {
         let pool = Pool::new(&options)?;
         let sessions = Sessions::new(&options)?;
         let (rows_max, timeout) = (options.rows_max, options.timeout);
-        Ok(QueryEngine { pool, core: Arc::new(Core { engine, sessions, rows_max, timeout }) })
+        let plans = Plans::new();
+        let core = Core { engine, sessions, plans, rows_max, timeout };
+        Ok(QueryEngine { pool, core: Arc::new(core) })
     }
 
     /// Answers one statement. Dropping the future, or the answer's batches, cancels it.
@@ -143,18 +148,32 @@ impl QueryEngine {
     pub fn pool(&self) -> PoolStats {
         self.pool.stats()
     }
+
+    /// Figures of the plans that are used again.
+    pub fn plans(&self) -> PlanStats {
+        self.core.plans.stats()
+    }
 }
 
 impl Core {
     async fn answer(&self, call: Call) -> Result<SqlResult> {
-        let statement = parse(&call.request.sql)?;
+        let tokens = tokens(&call.request.sql)?;
+        let key = match call.request.planning {
+            Planning::Reused => Key::of(&call.request, self.limit(&call), &tokens),
+            Planning::Fresh => None,
+        };
+        if let Some((plan, visible)) = key.as_ref().and_then(|key| self.planned_before(&call, key))
+        {
+            return self.run(call, plan, visible).await;
+        }
+        let statement = parse(&call.request.sql, tokens)?;
         if !matches!(statement, Statement::Query(_) | Statement::Insert(_))
             && !call.request.params.is_empty()
         {
             return Err(Error::new(Code::SqlInvalid, "this statement takes no params"));
         }
         match statement {
-            Statement::Query(query) => self.query(call, query).await,
+            Statement::Query(query) => self.query(call, query, key).await,
             Statement::Insert(insert) => self.insert(call, *insert).await,
             Statement::ShowDatabases | Statement::ShowTables(_) | Statement::Describe(_) => {
                 self.show(&call, &statement)
@@ -177,16 +196,65 @@ impl Core {
         }
     }
 
-    async fn query(&self, call: Call, mut query: Box<ast::Statement>) -> Result<SqlResult> {
-        bind(&mut *query, &call.request.params)?;
+    /// The plan of a statement like an earlier one, over this moment's rows, and what they include.
+    fn planned_before(&self, call: &Call, key: &Key) -> Option<(Arc<dyn ExecutionPlan>, Sequence)> {
+        let plan = self.plans.find(key).and_then(|template| {
+            let snapshot = self.engine.snapshot();
+            let visible = snapshot.sequence();
+            let moment = Moment { snapshot, counters: Arc::clone(&call.counters) };
+            Some((template.fill(key, Arc::new(moment))?, visible))
+        });
+        self.plans.count(plan.is_some());
+        plan
+    }
+
+    async fn query(
+        &self,
+        call: Call,
+        mut query: Box<ast::Statement>,
+        key: Option<Key>,
+    ) -> Result<SqlResult> {
         let snapshot = self.engine.snapshot();
-        let names = snapshot.catalog();
-        Names::new(names, &call.request.database).resolve_statement(&mut query)?;
-        let visible = snapshot.sequence();
-        let stream = self.execute(&call, snapshot, *query, self.limit(&call)).await?;
+        let mut names = Names::new(snapshot.catalog(), &call.request.database);
+        let terms = key.and_then(|key| Some((Terms::of(&query, &key, &names)?, key)));
+        bind(&mut *query, &call.request.params)?;
+        names.resolve_statement(&mut query)?;
+        let (visible, catalog) = (snapshot.sequence(), Arc::clone(snapshot.catalog()));
+        let (plan, timeless) = self.plan(&call, snapshot, *query, self.limit(&call)).await?;
+        if let (Some((terms, key)), true) = (terms, timeless)
+            && let Some(template) = Template::of(&plan, &key, terms, &catalog)
+        {
+            self.plans.keep(key, template);
+        }
+        self.run(call, plan, visible).await
+    }
+
+    /// Starts a plan. A fold has its rows all at once: if they are few, they are the answer.
+    async fn run(
+        &self,
+        call: Call,
+        plan: Arc<dyn ExecutionPlan>,
+        visible: Sequence,
+    ) -> Result<SqlResult> {
+        let at_once = is_fold(&plan);
+        let stream = execute_stream(plan, self.sessions.running());
+        let stream = stream.map_err(|error| from_datafusion(&error))?;
         let schema = stream.schema();
-        let batches = stream.map(|batch| batch.map_err(|error| from_datafusion(&error)));
-        let batches = drive(&call.threads, call.slot, call.deadline, batches);
+        let mut batches = stream.map(|batch| batch.map_err(|error| from_datafusion(&error)));
+        let mut first = Vec::new();
+        let mut ended = false;
+        while at_once && !ended && first.len() < READY_BATCHES {
+            match batches.next().await {
+                Some(batch) => first.push(batch?),
+                None => ended = true,
+            }
+        }
+        first.retain(|batch| batch.num_rows() > 0);
+        let first = futures::stream::iter(first.into_iter().map(Ok));
+        let batches: BatchStream = match ended {
+            true => Box::pin(first),
+            false => drive(&call.threads, call.slot, call.deadline, first.chain(batches)),
+        };
         let kind = StatementKind::Query;
         Ok(SqlResult { schema, batches, visible, counters: call.counters, kind })
     }
@@ -195,18 +263,18 @@ impl Core {
         [call.request.limit, self.rows_max].into_iter().flatten().min()
     }
 
-    /// Plans and starts a query whose names are resolved.
-    async fn execute(
+    /// Plans a query whose names are resolved. The flag says whether the plan is the same at any time.
+    async fn plan(
         &self,
         call: &Call,
         snapshot: Snapshot,
         query: ast::Statement,
         limit: Option<usize>,
-    ) -> Result<SendableRecordBatchStream> {
+    ) -> Result<(Arc<dyn ExecutionPlan>, bool)> {
         let counters = Arc::clone(&call.counters);
         let moment = Arc::new(Moment { snapshot, counters });
-        let state = self.sessions.open(moment, &call.request.database);
-        run_plan(&state, query, limit).await.map_err(|error| from_datafusion(&error))
+        let state = self.sessions.open(moment, &call.request.database, call.request.folds);
+        plan_query(&state, query, limit).await.map_err(|error| from_datafusion(&error))
     }
 
     fn show(&self, call: &Call, statement: &Statement) -> Result<SqlResult> {
@@ -298,7 +366,9 @@ impl Core {
         let named = named.collect::<Result<Vec<_>>>()?;
         InsertTarget::keep_unsigned(&schema, &named, &mut query);
         let statement = ast::Statement::Query(Box::new(query));
-        let mut rows = self.execute(&call, snapshot.clone(), statement, None).await?;
+        let (plan, _) = self.plan(&call, snapshot.clone(), statement, None).await?;
+        let rows = execute_stream(plan, self.sessions.running());
+        let mut rows = rows.map_err(|error| from_datafusion(&error))?;
         let target = InsertTarget::new(Arc::clone(&schema), &named, rows.schema().fields().len())?;
         let mut insertion = Insertion {
             core: self,
@@ -385,11 +455,11 @@ fn with_stored(error: Error, rows: u64) -> Error {
     if rows == 0 { error } else { error.written(rows) }
 }
 
-async fn run_plan(
+async fn plan_query(
     state: &SessionState,
     query: ast::Statement,
     limit: Option<usize>,
-) -> datafusion::common::Result<SendableRecordBatchStream> {
+) -> datafusion::common::Result<(Arc<dyn ExecutionPlan>, bool)> {
     let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(query))).await?;
     // The statement was allowed by its kind; this guards against what might hide inside.
     let allowed =
@@ -400,8 +470,24 @@ async fn run_plan(
         Some(limit) if is_query => LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?,
         _ => plan,
     };
-    let plan = state.create_physical_plan(&plan).await?;
-    execute_stream(plan, state.task_ctx())
+    let timeless = is_timeless(&plan)?;
+    Ok((state.create_physical_plan(&plan).await?, timeless))
+}
+
+/// Whether planning evaluates no function whose value depends on the moment, such as `now()`.
+fn is_timeless(plan: &LogicalPlan) -> datafusion::common::Result<bool> {
+    let mut timeless = true;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(call) = expr {
+                    timeless &= call.func.signature().volatility == Volatility::Immutable;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(timeless)
 }
 
 fn answer(batch: RecordBatch, visible: Sequence, call: &Call, kind: StatementKind) -> SqlResult {

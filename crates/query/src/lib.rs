@@ -1,9 +1,11 @@
 //! SQL over the engine, and the pool on which queries and scans run. The only crate that names the
 //! planner (DataFusion).
 //!
-//! Path of a statement: `engine.rs` (slot, deadline) → `sql/` (text → statement, names, params) →
+//! Path of a statement: `engine.rs` (slot, deadline) → `plans/` (has it been planned before?) → `sql/`
+//! (text → statement, names, params) →
 //! `session.rs` and `catalog.rs` (what the planner sees of one snapshot) → `scan/` (what is pushed
-//! into the engine's scan) → `functions/` → `run/` (batches on their way out). `insert.rs` turns rows
+//! into the engine's scan) → `fold/` (aggregates that the engine answers itself) → `functions/` → `run/`
+//! (batches on their way out). `insert.rs` turns rows
 //! into a batch for the engine, `answers.rs` answers what needs no plan, `error.rs` puts the planner's
 //! errors into the words of the contract.
 //!
@@ -20,9 +22,11 @@ mod catalog;
 mod counters;
 mod engine;
 mod error;
+mod fold;
 mod functions;
 mod insert;
 mod options;
+mod plans;
 mod request;
 mod run;
 mod scan;
@@ -32,6 +36,7 @@ mod sql;
 pub use counters::{QueryCounters, QueryTotals};
 pub use engine::QueryEngine;
 pub use options::{QueryOptions, STATEMENT_BYTES_MAX};
-pub use request::{SqlRequest, SqlResult, StatementKind};
+pub use plans::PlanStats;
+pub use request::{Folds, Planning, SqlRequest, SqlResult, StatementKind};
 pub use run::{BatchStream, CancelFlag, PoolStats};
 pub use sql::SqlParam;

@@ -31,6 +31,16 @@ pub const QUEUE_PER_SLOT: usize = 10;
 /// Rows per batch inside a query.
 pub const BATCH_ROWS: usize = 8_192;
 
+/// Longest statement whose plan is kept to be used again, bytes: those that repeat are short, and the
+/// key of a plan is about as long.
+pub const PLAN_KEY_BYTES_MAX: usize = 16 << 10;
+
+/// Most plans kept.
+pub const PLANS_MAX: usize = 1_000;
+
+/// Most bytes that kept plans take, about: 1,000 plans of four operators.
+pub const PLANS_BYTES_MAX: usize = 16 << 20;
+
 /// Settings of a query engine.
 #[derive(Clone, Debug)]
 pub struct QueryOptions {

@@ -26,6 +26,30 @@ pub struct SqlRequest {
     pub timeout: Option<Duration>,
     /// When an INSERT is acknowledged.
     pub durability: Durability,
+    /// How aggregates are answered.
+    pub folds: Folds,
+    /// Whether a plan is used again.
+    pub planning: Planning,
+}
+
+/// Whether a statement is planned anew. The rows are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Planning {
+    /// Where a statement of the same shape has been planned, its plan is used again.
+    #[default]
+    Reused,
+    /// Always planned, and not kept.
+    Fresh,
+}
+
+/// How a statement's aggregates by tags and buckets of time are answered. The rows are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Folds {
+    /// By the engine's fold, where it can.
+    #[default]
+    Found,
+    /// By the planner's general operators, always.
+    Off,
 }
 
 impl SqlRequest {
@@ -38,6 +62,8 @@ impl SqlRequest {
             limit: None,
             timeout: None,
             durability: Durability::default(),
+            folds: Folds::default(),
+            planning: Planning::default(),
         }
     }
 }

@@ -6,13 +6,15 @@ use datafusion::catalog::CatalogProviderList;
 use datafusion::common::config::Dialect;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::prelude::SessionConfig;
 use pulsora_model::{Error, Result};
 
 use crate::catalog::{CATALOG, Catalogs, Moment};
+use crate::fold::{FoldPlanner, FoldRule};
 use crate::functions;
 use crate::options::{BATCH_ROWS, QueryOptions};
+use crate::request::Folds;
 use crate::run::QueryMemory;
 
 /// Part of the memory that one partition keeps back for merging what it spilled: with as many
@@ -31,30 +33,49 @@ const MERGE_FAN_IN_MAX: u64 = 64;
 /// What DataFusion names its directories of spilled rows.
 const SPILL_PREFIX: &str = "datafusion-";
 
-/// The session that every statement starts from.
+/// The sessions that statements start from.
 pub(crate) struct Sessions {
+    /// With the rule that finds folds.
     base: SessionState,
+    /// Without it.
+    general: SessionState,
+    /// What operators need of a session while they run; the same for all.
+    running: Arc<TaskContext>,
 }
 
 impl Sessions {
     /// # Errors
     /// `io_error` when the spill directory cannot be made or emptied.
     pub(crate) fn new(options: &QueryOptions) -> Result<Sessions> {
-        let mut base = SessionStateBuilder::new()
+        let mut general = SessionStateBuilder::new()
             .with_config(config(options))
             .with_runtime_env(runtime(options)?)
             .with_default_features()
             .build();
-        register(&mut base).map_err(|error| crate::error::from_datafusion(&error))?;
-        Ok(Sessions { base })
+        register(&mut general).map_err(|error| crate::error::from_datafusion(&error))?;
+        let base = SessionStateBuilder::new_from_existing(general.clone())
+            .with_query_planner(Arc::new(FoldPlanner))
+            .with_optimizer_rule(Arc::new(FoldRule))
+            .build();
+        let running = base.task_ctx();
+        Ok(Sessions { base, general, running })
+    }
+
+    /// What operators need while they run.
+    pub(crate) fn running(&self) -> Arc<TaskContext> {
+        Arc::clone(&self.running)
     }
 
     /// A session over one moment, with `database` as its default.
-    pub(crate) fn open(&self, moment: Arc<Moment>, database: &str) -> SessionState {
+    pub(crate) fn open(&self, moment: Arc<Moment>, database: &str, folds: Folds) -> SessionState {
         let catalogs: Arc<dyn CatalogProviderList> = Arc::new(Catalogs(moment));
-        let mut config = self.base.config().clone();
+        let base = match folds {
+            Folds::Found => &self.base,
+            Folds::Off => &self.general,
+        };
+        let mut config = base.config().clone();
         config.options_mut().catalog.default_schema = database.to_owned();
-        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
+        let mut state = SessionStateBuilder::new_from_existing(base.clone())
             .with_config(config)
             .with_catalog_list(catalogs)
             .build();

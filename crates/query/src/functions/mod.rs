@@ -1,11 +1,16 @@
 //! Functions beyond the planner's own.
 //!
 //! `time_bucket.rs` start of the bucket a time lies in · `width.rs` how wide buckets are ·
-//! `first_last.rs` the value at the earliest and at the latest time.
+//! `first_last.rs` the value at the earliest and at the latest time · `sum.rs` integer sums that are
+//! checked.
 
 mod first_last;
+mod sum;
 mod time_bucket;
 mod width;
+
+pub(crate) use time_bucket::ORIGIN_NS;
+pub(crate) use width::Width;
 
 use std::sync::Arc;
 
@@ -21,9 +26,9 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
 
 /// The aggregates.
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    [first_last::End::First, first_last::End::Last]
-        .map(|end| Arc::new(AggregateUDF::from(first_last::FirstLast::new(end))))
-        .to_vec()
+    let [first, last] = [first_last::End::First, first_last::End::Last]
+        .map(|end| AggregateUDF::from(first_last::FirstLast::new(end)));
+    [first, last, AggregateUDF::from(sum::CheckedSum::default())].map(Arc::new).to_vec()
 }
 
 /// `epoch_ns(time)`: nanoseconds since 1970-01-01 UTC, as dashboards ask for them.

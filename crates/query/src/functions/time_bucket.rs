@@ -18,8 +18,8 @@ use pulsora_model::types::{UTC, timestamp_type};
 
 use super::width::Width;
 
-/// Monday 2000-01-03.
-const ORIGIN_NS: i64 = 946_857_600_000_000_000;
+/// Monday 2000-01-03, nanoseconds: where buckets of fixed widths start.
+pub(crate) const ORIGIN_NS: i64 = 946_857_600_000_000_000;
 /// 2000-01-01.
 const ORIGIN_MONTHS_NS: i64 = 946_684_800_000_000_000;
 

@@ -6,7 +6,7 @@ const DAY_NS: i64 = 86_400_000_000_000;
 
 /// A width; always above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Width {
+pub(crate) enum Width {
     Nanoseconds(i64),
     Months(i32),
 }
@@ -31,7 +31,7 @@ impl Width {
     ///
     /// # Errors
     /// What is wrong with the text.
-    pub(super) fn parse(text: &str) -> Result<Width, String> {
+    pub(crate) fn parse(text: &str) -> Result<Width, String> {
         let (mut nanoseconds, mut months) = (0i64, 0i64);
         let mut rest = text.trim();
         if rest.is_empty() {
@@ -68,7 +68,7 @@ impl Width {
 
     /// # Errors
     /// When the interval is not above zero, or mixes months with shorter units.
-    pub(super) fn of_interval(interval: IntervalMonthDayNano) -> Result<Width, String> {
+    pub(crate) fn of_interval(interval: IntervalMonthDayNano) -> Result<Width, String> {
         let days = i64::from(interval.days) * DAY_NS;
         let nanoseconds =
             days.checked_add(interval.nanoseconds).ok_or("the width of a bucket is too large")?;

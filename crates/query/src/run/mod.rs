@@ -10,4 +10,4 @@ pub(crate) use memory::QueryMemory;
 pub use pool::{CancelFlag, PoolStats};
 pub(crate) use pool::{Pool, Slot, Threads, ended_early, timed_out};
 pub use results::BatchStream;
-pub(crate) use results::{drive, ready};
+pub(crate) use results::{READY_BATCHES, drive, ready};

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, timeout_at};
 use super::pool::{AbortOnDrop, Slot, Threads, ended_early, timed_out};
 
 /// Batches ready to be taken: one is sent while the next is made.
-const READY_BATCHES: usize = 2;
+pub(crate) const READY_BATCHES: usize = 2;
 
 /// Batches of an answer, in order. Dropping it cancels the query and frees its slot.
 pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;

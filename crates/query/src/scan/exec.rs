@@ -33,11 +33,11 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 use parking_lot::Mutex;
-use pulsora_model::time::time_text;
 use pulsora_model::types::UTC;
 use pulsora_model::{Column, ColumnId, Result, TableSchema};
-use pulsora_storage::{Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, TimeRange};
+use pulsora_storage::{Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream};
 
+use super::selection::Selection;
 use super::stream::ScanBatches;
 use crate::catalog::Moment;
 use crate::error::into_datafusion;
@@ -53,8 +53,38 @@ pub(super) struct Target {
     pub(super) schema: SchemaRef,
 }
 
+/// A scan without its rows and its moment.
+#[derive(Debug)]
+pub(crate) struct ScanShape {
+    label: String,
+    table: Arc<TableSchema>,
+    schema: SchemaRef,
+    columns: Option<Vec<ColumnId>>,
+    order: Order,
+    limit: Option<usize>,
+}
+
+impl ScanShape {
+    /// The scan of selected rows at a moment.
+    ///
+    /// # Errors
+    /// What the engine's scan reports.
+    pub(crate) fn over(&self, selection: Selection, moment: Arc<Moment>) -> Result<ScanExec> {
+        let Selection { time, tags, fields } = selection;
+        let (columns, order, limit) = (self.columns.clone(), self.order, self.limit);
+        let scan = Scan { table: self.table.id, columns, time, tags, fields, order, limit };
+        let target = Target {
+            moment,
+            label: self.label.clone(),
+            table: Arc::clone(&self.table),
+            schema: Arc::clone(&self.schema),
+        };
+        ScanExec::new(Arc::new(target), scan)
+    }
+}
+
 /// The operator.
-pub(super) struct ScanExec {
+pub(crate) struct ScanExec {
     target: Arc<Target>,
     scan: Scan,
     statistics: ScanStatistics,
@@ -111,8 +141,23 @@ impl ScanExec {
         Ok(plan.streams.into_iter().nth(partition).unwrap_or_else(|| Box::new(std::iter::empty())))
     }
 
-    fn column(&self, id: ColumnId) -> &str {
-        self.target.table.column_by_id(id).map_or("?", |column| &column.name)
+    /// The scan without its rows and its moment.
+    pub(crate) fn shape(&self) -> ScanShape {
+        let Target { label, table, schema, .. } = self.target.as_ref();
+        ScanShape {
+            label: label.clone(),
+            table: Arc::clone(table),
+            schema: Arc::clone(schema),
+            columns: self.scan.columns.clone(),
+            order: self.scan.order,
+            limit: self.scan.limit,
+        }
+    }
+
+    /// The rows that are scanned.
+    pub(crate) fn selection(&self) -> Selection {
+        let Scan { time, tags, fields, .. } = self.scan.clone();
+        Selection { time, tags, fields }
     }
 
     fn scan_statistics(&self) -> Statistics {
@@ -132,6 +177,21 @@ impl ScanExec {
             total_byte_size: Precision::Absent,
             column_statistics: columns.collect(),
         }
+    }
+}
+
+/// Adds the figures of a scan to those of an operator.
+pub(crate) fn add_scan_metrics(figures: &mut MetricsSet, counters: &ScanCounters) {
+    for (name, counter) in [
+        ("rows_read", &counters.rows_read),
+        ("blocks_read", &counters.blocks_read),
+        ("segments_read", &counters.segments_read),
+        ("segments_pruned", &counters.segments_pruned),
+    ] {
+        let count = Count::new();
+        count.add(ScanCounters::value(counter) as usize);
+        let value = MetricValue::Count { name: name.into(), count };
+        figures.push(Arc::new(Metric::new(value, None)));
     }
 }
 
@@ -194,20 +254,7 @@ impl DisplayAs for ScanExec {
         let columns: Vec<&str> =
             self.target.schema.fields().iter().map(|field| field.name().as_str()).collect();
         write!(f, "ScanExec: table={}, columns=[{}]", self.target.label, columns.join(", "))?;
-        if self.scan.time != TimeRange::ALL {
-            let bound =
-                |time_ns, open| if time_ns == open { "..".into() } else { time_text(time_ns) };
-            let TimeRange { start_ns, end_ns } = self.scan.time;
-            write!(f, ", time=[{}, {}]", bound(start_ns, i64::MIN), bound(end_ns, i64::MAX))?;
-        }
-        if !self.scan.tags.is_empty() {
-            let tags = self.scan.tags.iter().map(|tag| {
-                let values = tag.values.iter().map(|value| value.as_deref().unwrap_or("null"));
-                let values: Vec<&str> = values.collect();
-                format!("{} in ({})", self.column(tag.column), values.join(", "))
-            });
-            write!(f, ", tags=[{}]", tags.collect::<Vec<_>>().join(", "))?;
-        }
+        self.selection().write(f, &self.target.table)?;
         match self.scan.order {
             Order::Any => {}
             Order::TimeAscending => write!(f, ", order=time")?,
@@ -276,17 +323,7 @@ impl ExecutionPlan for ScanExec {
 
     fn metrics(&self) -> Option<MetricsSet> {
         let mut figures = self.metrics.clone_inner();
-        for (name, counter) in [
-            ("rows_read", &self.counters.rows_read),
-            ("blocks_read", &self.counters.blocks_read),
-            ("segments_read", &self.counters.segments_read),
-            ("segments_pruned", &self.counters.segments_pruned),
-        ] {
-            let count = Count::new();
-            count.add(ScanCounters::value(counter) as usize);
-            let value = MetricValue::Count { name: name.into(), count };
-            figures.push(Arc::new(Metric::new(value, None)));
-        }
+        add_scan_metrics(&mut figures, &self.counters);
         Some(figures)
     }
 

@@ -1,5 +1,6 @@
-//! Which conditions of a query the scan evaluates, wholly: bounds on the time column, and sets of
-//! values of one tag. Everything else stays with the planner's filter.
+//! Which conditions of a query the scan evaluates, wholly: bounds on the time column, sets of values
+//! of one tag, and (in `field.rs`) ranges of values of one field. Everything else stays with the
+//! planner's filter.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
@@ -7,13 +8,16 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Operator, TryCast};
 use pulsora_model::time::parse_time;
 use pulsora_model::{Column, ColumnId, ColumnKind, TableSchema};
-use pulsora_storage::{TagPredicate, TimeRange};
+use pulsora_storage::{FieldPredicate, TagPredicate, TimeRange};
+
+use super::field::{field_bound, field_condition};
 
 /// A condition that the scan evaluates exactly as SQL does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
     Time(TimeRange),
     Tag(TagPredicate),
+    Field(FieldPredicate),
     /// No row fulfils it.
     Never,
 }
@@ -29,7 +33,10 @@ pub(crate) fn conditions(filter: &Expr, schema: &TableSchema) -> Option<Vec<Cond
             Some(all)
         }
         Expr::Between(Between { expr, negated: false, low, high }) => {
-            time_column(expr, schema)?;
+            if time_column(expr, schema).is_none() {
+                let low = field_bound(expr, Operator::GtEq, low, schema)?;
+                return Some(vec![low, field_bound(expr, Operator::LtEq, high, schema)?]);
+            }
             let low = time_range(Operator::GtEq, time_literal(low)?);
             let high = time_range(Operator::LtEq, time_literal(high)?);
             Some(vec![Condition::Time(low), Condition::Time(high)])
@@ -42,7 +49,9 @@ fn one(filter: &Expr, schema: &TableSchema) -> Option<Condition> {
     if let Some(range) = time_condition(filter, schema) {
         return Some(range_or_never(range));
     }
-    let (column, values) = tag_values(filter, schema)?;
+    let Some((column, values)) = tag_values(filter, schema) else {
+        return field_condition(filter, schema);
+    };
     if values.is_empty() {
         return Some(Condition::Never);
     }

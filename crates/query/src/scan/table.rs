@@ -10,16 +10,17 @@ use datafusion::common::project_schema;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use pulsora_model::TableSchema;
-use pulsora_storage::{Scan, TimeRange};
+use pulsora_model::{ColumnId, TableSchema};
+use pulsora_storage::{Scan, ScanStatistics};
 
 use super::exec::{ScanExec, Target};
-use super::filter::{Condition, conditions};
+use super::filter::conditions;
+use super::selection::Selection;
 use crate::catalog::Moment;
 use crate::error::into_datafusion;
 
 /// A table at one moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Table {
     moment: Arc<Moment>,
     /// `database.table`, for plans.
@@ -33,6 +34,28 @@ impl Table {
         let arrow = schema.arrow();
         let label = format!("{database}.{}", schema.name);
         Table { moment, label, schema, arrow }
+    }
+
+    /// What the statement reads.
+    pub(crate) fn moment(&self) -> &Arc<Moment> {
+        &self.moment
+    }
+
+    /// `database.table`.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The table's columns at this moment.
+    pub(crate) fn schema(&self) -> &Arc<TableSchema> {
+        &self.schema
+    }
+
+    /// What is known of the selected rows without reading them; nothing where that cannot be said.
+    pub(crate) fn statistics(&self, selection: &Selection) -> ScanStatistics {
+        let Selection { time, tags, fields } = selection.clone();
+        let scan = Scan { time, tags, fields, ..Scan::all(self.schema.id) };
+        self.moment.snapshot.statistics(&scan).unwrap_or_default()
     }
 }
 
@@ -64,19 +87,18 @@ impl TableProvider for Table {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let mut scan = Scan { limit, ..Scan::all(self.schema.id) };
-        if let Some(projection) = projection {
-            scan.columns =
-                Some(projection.iter().map(|index| self.schema.columns[*index].id).collect());
-        }
         let schema = project_schema(&self.arrow, projection)?;
-        for condition in filters.iter().filter_map(|f| conditions(f, &self.schema)).flatten() {
-            match condition {
-                Condition::Time(range) => scan.time = scan.time.intersect(&range),
-                Condition::Tag(predicate) => scan.tags.push(predicate),
-                Condition::Never => scan.time = TimeRange { start_ns: 1, end_ns: 0 },
-            }
-        }
+        let mut selection = Selection::all();
+        let known = filters.iter().filter_map(|filter| conditions(filter, &self.schema));
+        known.flatten().for_each(|condition| selection.add(condition));
+        let scan = Scan {
+            columns: scan_columns(&self.schema, projection),
+            time: selection.time,
+            tags: selection.tags,
+            fields: selection.fields,
+            limit,
+            ..Scan::all(self.schema.id)
+        };
         if scan.time.is_empty() {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
@@ -88,4 +110,8 @@ impl TableProvider for Table {
         };
         Ok(Arc::new(ScanExec::new(Arc::new(target), scan).map_err(into_datafusion)?))
     }
+}
+
+fn scan_columns(schema: &TableSchema, projection: Option<&Vec<usize>>) -> Option<Vec<ColumnId>> {
+    Some(projection?.iter().map(|index| schema.columns[*index].id).collect())
 }

@@ -1,7 +1,7 @@
 //! CREATE TABLE: its columns and options as the engine takes them.
 //!
 //! `CREATE TABLE t (time TIMESTAMP, host TAG, region TEXT TAG, load DOUBLE) WITH (mode = 'upsert',
-//! partition = 'day', time_column = 'time', tags = 'host,region', row_ids = true)`
+//! partition = 'day', time_column = 'time', tags = 'host,region', row_ids = true, codec = 'gorilla')`
 
 use datafusion::sql::sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Expr, Ident, SqlOption,
@@ -27,6 +27,7 @@ struct TableWith {
     time_column: Option<String>,
     tags: Vec<String>,
     row_ids: bool,
+    codec: Option<Name>,
 }
 
 /// The table that a CREATE TABLE asks for, under `name`.
@@ -60,7 +61,7 @@ pub(crate) fn new_table(create: &CreateTable, name: Name) -> Result<NewTable> {
             return Err(Error::new(Code::DuplicateColumn, message));
         }
     }
-    Ok(NewTable { name, columns, mode: with.mode, partition: with.partition, codec: None })
+    Ok(NewTable { name, columns, mode: with.mode, partition: with.partition, codec: with.codec })
 }
 
 fn refuse_extras(create: &CreateTable) -> Result<()> {
@@ -238,6 +239,7 @@ fn table_with(options: &CreateTableOptions) -> Result<TableWith> {
                 let tags = text.split(',').map(|tag| tag.trim().to_owned());
                 with.tags = tags.filter(|tag| !tag.is_empty()).collect();
             }
+            "codec" => with.codec = Some(Name::new(&text)?),
             "row_ids" => with.row_ids = option_bool(key, &text)?,
             _ => return Err(unknown_option(&key.value)),
         }
@@ -247,7 +249,7 @@ fn table_with(options: &CreateTableOptions) -> Result<TableWith> {
 
 fn unknown_option(name: &str) -> Error {
     Error::new(Code::SqlInvalid, format!("the table option {name} is not known"))
-        .hint("use mode, partition, time_column, tags or row_ids")
+        .hint("use mode, partition, time_column, tags, row_ids or codec")
 }
 
 fn option_text(key: &Ident, value: &Expr) -> Result<String> {

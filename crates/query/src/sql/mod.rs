@@ -16,4 +16,4 @@ pub(crate) use create::new_table;
 pub(crate) use names::{INFORMATION_SCHEMA, Names, find_column};
 pub use params::SqlParam;
 pub(crate) use params::bind;
-pub(crate) use statement::{Statement, parse};
+pub(crate) use statement::{Statement, parse, tokens};

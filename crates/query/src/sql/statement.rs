@@ -38,11 +38,11 @@ pub(crate) enum Statement {
     Insert(Box<ast::Insert>),
 }
 
-/// Reads one statement.
+/// The tokens of a text; every `?` has its number.
 ///
 /// # Errors
-/// `sql_syntax` with line and column, `statement_refused`, `sql_invalid` or `limit_exceeded`.
-pub(crate) fn parse(sql: &str) -> Result<Statement> {
+/// `sql_syntax` with line and column, or `limit_exceeded`.
+pub(crate) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>> {
     if sql.len() > STATEMENT_BYTES_MAX {
         let message = format!("a statement of {} bytes is too long", sql.len());
         return Err(Error::new(Code::LimitExceeded, message)
@@ -52,8 +52,15 @@ pub(crate) fn parse(sql: &str) -> Result<Statement> {
         let at = (error.location.line, error.location.column);
         syntax_error(sql, Some(at), &error.message)
     })?;
+    Ok(params::number_placeholders(tokens))
+}
+
+/// Reads one statement from the tokens of `sql`.
+///
+/// # Errors
+/// `sql_syntax` with line and column, `statement_refused` or `sql_invalid`.
+pub(crate) fn parse(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     check_text(&tokens)?;
-    let tokens = params::number_placeholders(tokens);
     let words = first_words(&tokens);
     if words.is_empty() && !tokens.iter().any(|t| is_content(&t.token)) {
         return Err(syntax_error(sql, None, "the statement is empty"));

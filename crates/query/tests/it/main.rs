@@ -1,11 +1,15 @@
 //! SQL over a real engine in a temporary directory: statements in, tables of text out.
 
+mod differential;
+mod folds;
 mod functions;
 mod insert;
 mod limits;
 mod names;
+mod plans;
 mod pushdown;
 mod refused;
 mod select;
 mod statements;
+mod sums;
 mod world;

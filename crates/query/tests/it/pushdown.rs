@@ -76,7 +76,7 @@ fn other_conditions_stay_with_the_filter() {
     let world = world();
     for (condition, rows) in [
         ("host != 'a'", 24),
-        ("state = 3", 2),
+        ("state <> 3", 47),
         ("host = 'a' OR state = 3", 27),
         ("NOT (host = 'a')", 24),
         ("host LIKE 'a%'", 25),
@@ -89,11 +89,98 @@ fn other_conditions_stay_with_the_filter() {
 }
 
 #[test]
+fn values_of_fields_are_the_scans_work() {
+    let world = world();
+    for (condition, rows, fields) in [
+        ("state = 3", 2, "state = 3"),
+        ("3 > state", 7, "state <= 2"),
+        ("state >= 22.5", 2, "state >= 23"),
+        ("state < 0.5", 3, "state <= 0"),
+        ("state = 2.0", 2, "state = 2"),
+        ("state BETWEEN 3 AND 4", 4, "state >= 3, state <= 4"),
+        ("temperature > 20", 6, "temperature > 20"),
+        ("temperature <= 1.0", 5, "temperature <= 1"),
+        ("temperature IS NOT NULL AND host = 'b'", 24, "temperature is not null"),
+        ("state IS NULL", 0, "state is null"),
+        ("state > 20 AND temperature < 22.0", 2, "state >= 21, temperature < 22"),
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM (SELECT time FROM sensor WHERE {condition})");
+        world.check(&sql, &format!("n\n{rows}"));
+        let plan = world.plan(&format!("SELECT time FROM sensor WHERE {condition}"));
+        assert!(plan.contains(fields) && !plan.contains("FilterExec"), "{condition}\n{plan}");
+    }
+    for never in ["state = 2.5", "state > 1e19", "state < 3 AND state = 0.1"] {
+        let sql = format!("SELECT state FROM sensor WHERE {never}");
+        let figures = world.figures(&sql);
+        assert_eq!((figures.rows_read, figures.segments_read), (0, 0), "{never} {figures:?}");
+    }
+}
+
+#[test]
+fn every_type_of_field_is_compared_as_sql_does() {
+    let world = World::new();
+    world.sql(
+        "CREATE TABLE t (time TIMESTAMP, i BIGINT, u BIGINT UNSIGNED, f DOUBLE, b BOOLEAN, s TEXT, at TIMESTAMP)",
+    );
+    world.sql(
+        "INSERT INTO t VALUES
+           ('2024-01-01', -9223372036854775808, 0, CAST('NaN' AS DOUBLE), true, 'a', '2024-01-01'),
+           ('2024-01-02', 9223372036854775807, 18446744073709551615, -0.0, false, 'b', '2024-01-02'),
+           ('2024-01-03', 9007199254740993, 9007199254740993, 0.0, NULL, '', '2024-01-03'),
+           ('2024-01-04', NULL, NULL, NULL, true, NULL, NULL)",
+    );
+    for condition in [
+        "i >= 9223372036854775807.0",
+        "i = 9007199254740992.0",
+        "i <= 9007199254740992.0",
+        "i < -9223372036854775807.5",
+        "u > 9007199254740992.0",
+        "u >= 18446744073709551615",
+        "u > 1e19",
+        "u >= -1",
+        "u = 0",
+        "f = 0.0",
+        "f >= -0.0",
+        "f > 1e308",
+        "f < 0.0",
+        "f = CAST('NaN' AS DOUBLE)",
+        "f <= 0",
+        "b",
+        "NOT b",
+        "b = true",
+        "b IS TRUE",
+        "b IS FALSE",
+        "b < true",
+        "s = 'a'",
+        "s > ''",
+        "s <= 'a'",
+        "s = ''",
+        "at >= '2024-01-02'",
+        "at < TIMESTAMP '2024-01-02'",
+        "at IS NULL",
+        "u IS NOT NULL",
+    ] {
+        let scanned = world.sql(&format!("SELECT time FROM t WHERE {condition}"));
+        // A CASE keeps the condition from the scan.
+        let filtered = format!(
+            "SELECT time FROM t WHERE CASE WHEN {condition} THEN 1 WHEN random() > 2 THEN 1 ELSE 0 END = 1"
+        );
+        assert!(world.plan(&filtered).contains("FilterExec"), "{}", world.plan(&filtered));
+        assert_eq!(scanned, world.sql(&filtered), "{condition}");
+    }
+    let plan =
+        world.plan("SELECT time FROM t WHERE u >= -1 AND i > 1.5 AND b AND at > '2024-01-01'");
+    assert!(!plan.contains("FilterExec"), "{plan}");
+}
+
+#[test]
 fn only_the_columns_that_are_used_are_asked_for() {
     let world = world();
-    let plan = world.plan("SELECT sum(temperature) FROM sensor WHERE host = 'a'");
+    let plan = world.plan("SELECT sum(temperature + 1) FROM sensor WHERE host = 'a'");
     assert!(plan.contains("columns=[temperature]"), "{plan}");
     let plan = world.plan("SELECT host FROM sensor WHERE state > 3");
+    assert!(plan.contains("columns=[host]"), "{plan}");
+    let plan = world.plan("SELECT host FROM sensor WHERE state % 2 > 0");
     assert!(plan.contains("columns=[host, state]"), "{plan}");
 }
 

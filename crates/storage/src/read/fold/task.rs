@@ -46,6 +46,12 @@ pub struct FoldTask {
 }
 
 impl FoldTask {
+    /// Rows of the segments and chunks that the task looks into, about: an upper bound where tags
+    /// leave some of their series out.
+    pub fn rows_about(&self) -> u64 {
+        self.work.iter().map(|work| work.rows).sum()
+    }
+
     /// Folds; blocking. `cancelled` is asked once per batch or source.
     ///
     /// # Errors
