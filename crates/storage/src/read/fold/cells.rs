@@ -73,8 +73,8 @@ const NO_PAGE: u32 = u32::MAX;
 pub(super) struct Pages {
     /// First bucket of page 0.
     base: i64,
-    /// Buckets of a page.
-    buckets: i64,
+    /// Buckets of a page are two to the power of this.
+    bits: u32,
     /// Pages of a group, if there are few.
     dense: Option<i64>,
 }
@@ -84,9 +84,13 @@ impl Pages {
     pub fn new(first: i64, last: i64) -> Pages {
         let count = i128::from(last) - i128::from(first) + 1;
         let count = i64::try_from(count).unwrap_or(i64::MAX).max(1);
-        let buckets = count.min(PAGE_BUCKETS);
-        let pages = (count - 1) / buckets + 1;
-        Pages { base: first, buckets, dense: (pages <= DENSE_PAGES).then_some(pages) }
+        let bits = (count.min(PAGE_BUCKETS) as u64).next_power_of_two().ilog2();
+        let pages = ((count - 1) >> bits) + 1;
+        Pages { base: first, bits, dense: (pages <= DENSE_PAGES).then_some(pages) }
+    }
+
+    fn buckets(&self) -> i64 {
+        1 << self.bits
     }
 }
 
@@ -114,15 +118,17 @@ impl Cells {
     }
 
     /// The number of a cell. `bucket` is one of those that the pages are made for.
+    #[inline]
     pub fn cell(&mut self, group: u32, bucket: i64) -> usize {
-        let Pages { base, buckets, .. } = self.pages;
+        let Pages { base, bits, .. } = self.pages;
         let distance = bucket.wrapping_sub(base) as u64;
-        let (page, within) = ((distance / buckets as u64) as i64, distance % buckets as u64);
+        let page = (distance >> bits) as i64;
+        let within = distance as usize & ((1 << bits) - 1);
         let number = match self.recent {
             (g, p, number) if (g, p) == (group, page) && number != NO_PAGE => number,
             _ => self.page(group, page),
         };
-        number as usize * buckets as usize + within as usize
+        (number as usize) << bits | within
     }
 
     fn page(&mut self, group: u32, page: i64) -> u32 {
@@ -138,8 +144,7 @@ impl Cells {
         };
         if *slot == NO_PAGE {
             *slot = self.list.len() as u32;
-            self.list
-                .push((group, self.pages.base.wrapping_add(page.wrapping_mul(self.pages.buckets))));
+            self.list.push((group, self.pages.base.wrapping_add(page << self.pages.bits)));
         }
         self.recent = (group, page, *slot);
         *slot
@@ -147,12 +152,12 @@ impl Cells {
 
     /// Number of cells so far.
     pub fn len(&self) -> usize {
-        self.list.len() * self.pages.buckets as usize
+        self.list.len() << self.pages.bits
     }
 
     /// All cells so far by number: group and bucket.
     pub fn all(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
-        let buckets = self.pages.buckets;
+        let buckets = self.pages.buckets();
         self.list.iter().flat_map(move |(group, first)| {
             (0..buckets).map(move |bucket| (*group, first.wrapping_add(bucket)))
         })

@@ -1,6 +1,7 @@
 //! Brings the parts of a fold together and makes the rows of the result.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -8,6 +9,7 @@ use arrow::array::{
     RecordBatchOptions, StringArray, TimestampNanosecondArray, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::UInt32Type;
+use foldhash::fast::FixedState;
 use pulsora_model::types::UTC;
 use pulsora_model::{Code, ColumnType, Error, Result};
 
@@ -19,6 +21,20 @@ use super::summary::Scalar;
 
 /// Rows of a batch of the result.
 const RESULT_ROWS: usize = 8_192;
+
+/// A row of the result.
+struct ResultRow {
+    bucket: i64,
+    group: u32,
+    cell: usize,
+}
+
+/// A tag of the result.
+struct ResultTag {
+    values: ArrayRef,
+    /// By group.
+    codes: Vec<Option<u32>>,
+}
 
 impl FoldPart {
     /// Adds all that another part has folded.
@@ -60,36 +76,67 @@ impl FoldPart {
         if self.shape.by.is_empty() && self.shape.bucket.is_none() {
             return Ok(vec![self.one_row()?]);
         }
-        let order = ranks(self.groups.list());
-        let cells = self.cells.all().enumerate().filter(|(cell, _)| self.rows[*cell] > 0);
-        let mut rows: Vec<(i64, u32, usize, u32)> = cells
-            .map(|(cell, (group, bucket))| (bucket, order[group as usize], cell, group))
-            .collect();
-        rows.sort_unstable();
+        let mut rows = self.sorted_rows();
         if let Some(buckets) = buckets {
             rows.drain(..rows.len().saturating_sub(buckets));
         }
-        rows.chunks(RESULT_ROWS).map(|rows| self.batch(rows)).collect()
+        let tags = self.tags();
+        rows.chunks(RESULT_ROWS).map(|rows| self.batch(rows, &tags)).collect()
+    }
+
+    /// The cells that have rows, by bucket and group.
+    fn sorted_rows(&self) -> Vec<ResultRow> {
+        let ranks = ranks(self.groups.list());
+        let cells = self.cells.all().enumerate().filter(|(cell, _)| self.rows[*cell] > 0);
+        let mut rows: Vec<(u32, ResultRow)> = cells
+            .map(|(cell, (group, bucket))| {
+                (ranks[group as usize], ResultRow { bucket, group, cell })
+            })
+            .collect();
+        // Pages come in the order of their first rows: mostly sorted by group already.
+        rows.sort_by_key(|(rank, row)| (row.bucket, *rank));
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// The tags of all groups: values, and by group the number of one.
+    fn tags(&self) -> Vec<ResultTag> {
+        let groups = self.groups.list();
+        let of = |tag: usize| {
+            let mut numbers: HashMap<&str, u32, FixedState> = HashMap::default();
+            let mut values: Vec<&str> = Vec::new();
+            let codes = groups.iter().map(|group| {
+                let value = group[tag].as_deref()?;
+                Some(*numbers.entry(value).or_insert_with(|| {
+                    values.push(value);
+                    values.len() as u32 - 1
+                }))
+            });
+            let codes = codes.collect();
+            ResultTag { values: Arc::new(StringArray::from(values)), codes }
+        };
+        (0..self.shape.by.len()).map(of).collect()
     }
 
     fn one_row(&mut self) -> Result<RecordBatch> {
         let group = self.groups.number(&[]);
         let cell = self.cell(group, 0);
-        self.batch(&[(0, 0, cell, group)])
+        self.batch(&[ResultRow { bucket: 0, group, cell }], &[])
     }
 
-    fn batch(&self, rows: &[(i64, u32, usize, u32)]) -> Result<RecordBatch> {
+    fn batch(&self, rows: &[ResultRow], tags: &[ResultTag]) -> Result<RecordBatch> {
         let shape = &*self.shape;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(shape.schema.fields().len());
-        for tag in 0..shape.by.len() {
-            columns.push(self.tag(tag, rows));
+        for tag in tags {
+            let keys: UInt32Array = rows.iter().map(|row| tag.codes[row.group as usize]).collect();
+            let values = Arc::clone(&tag.values);
+            columns.push(Arc::new(DictionaryArray::<UInt32Type>::new(keys, values)));
         }
         if let Some(bucket) = shape.bucket {
-            let starts = rows.iter().map(|(number, ..)| bucket.start_ns(*number));
+            let starts = rows.iter().map(|row| bucket.start_ns(row.bucket));
             let starts = starts.collect::<Result<Vec<_>>>()?;
             columns.push(Arc::new(TimestampNanosecondArray::from(starts).with_timezone(UTC)));
         }
-        let cells: Vec<usize> = rows.iter().map(|(_, _, cell, _)| *cell).collect();
+        let cells: Vec<usize> = rows.iter().map(|row| row.cell).collect();
         let picked = |picks: &Option<super::picks::Picks>| match picks {
             Some(picks) if cells.iter().all(|cell| self.rows[*cell] > 0) => {
                 picks.columns(&cells).map(Some)
@@ -111,21 +158,6 @@ impl FoldPart {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let schema = Arc::clone(&shape.schema);
         RecordBatch::try_new_with_options(schema, columns, &options).map_err(Error::from)
-    }
-
-    fn tag(&self, tag: usize, rows: &[(i64, u32, usize, u32)]) -> ArrayRef {
-        let groups = self.groups.list();
-        let mut numbers = std::collections::HashMap::new();
-        let mut values: Vec<&str> = Vec::new();
-        let keys = rows.iter().map(|(.., group)| {
-            let value = groups[*group as usize][tag].as_deref()?;
-            Some(*numbers.entry(value).or_insert_with(|| {
-                values.push(value);
-                values.len() as u32 - 1
-            }))
-        });
-        let keys: UInt32Array = keys.collect();
-        Arc::new(DictionaryArray::<UInt32Type>::new(keys, Arc::new(StringArray::from(values))))
     }
 
     fn column(&self, shape: &Shape, output: Output, cells: &[usize]) -> Result<ArrayRef> {
@@ -153,7 +185,7 @@ impl FoldPart {
             },
             States::I64(typed) => match output {
                 Output::Count(_) => ints(&|cell| typed.count[cell]),
-                Output::Mean(_) => mean(typed, cells, |sum| sum as f64),
+                Output::Mean(_) => mean(typed, cells, float),
                 Output::Sum(_) => {
                     sums(typed, cells, folded, |values| Arc::new(Int64Array::from(values)))?
                 }
@@ -161,7 +193,7 @@ impl FoldPart {
             },
             States::U64(typed) => match output {
                 Output::Count(_) => ints(&|cell| typed.count[cell]),
-                Output::Mean(_) => mean(typed, cells, |sum| sum as f64),
+                Output::Mean(_) => mean(typed, cells, float),
                 Output::Sum(_) => {
                     sums(typed, cells, folded, |values| Arc::new(UInt64Array::from(values)))?
                 }
@@ -245,6 +277,11 @@ fn mean<T: Scalar>(typed: &Typed<T>, cells: &[usize], float: impl Fn(T::Sum) -> 
         (count > 0).then(|| float(typed.sum[*cell]) / count as f64)
     };
     Arc::new(cells.iter().map(mean).collect::<Float64Array>())
+}
+
+/// Most sums fit 64 bits, of which the conversion is one instruction.
+fn float(sum: i128) -> f64 {
+    i64::try_from(sum).map_or(sum as f64, |sum| sum as f64)
 }
 
 fn sums<T: Scalar<Sum = i128> + TryFrom<i128>>(

@@ -1,7 +1,7 @@
 //! What one task of a fold has folded so far.
 //!
-//! Invariant: `rows`, all states and all picks have one entry per cell; a cell without rows is not
-//! part of the result.
+//! Invariant: `rows`, all states and all picks have one entry per cell, and some to spare; a cell
+//! without rows is not part of the result.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,19 +60,26 @@ impl FoldPart {
     }
 
     /// The number of a cell, with room made for it.
+    #[inline]
     pub(super) fn cell(&mut self, group: u32, bucket: i64) -> usize {
         let cell = self.cells.cell(group, bucket);
         if self.rows.len() < self.cells.len() {
-            let cells = self.cells.len();
-            self.rows.resize(cells, 0);
-            for states in &mut self.states {
-                states.grow(cells);
-            }
-            for picks in self.first.iter_mut().chain(&mut self.last) {
-                picks.grow(cells);
-            }
+            self.grow();
         }
         cell
+    }
+
+    /// Makes room for all cells, and for half as many again, so that it is seldom called.
+    #[cold]
+    fn grow(&mut self) {
+        let cells = self.cells.len() + self.cells.len() / 2;
+        self.rows.resize(cells, 0);
+        for states in &mut self.states {
+            states.grow(cells);
+        }
+        for picks in self.first.iter_mut().chain(&mut self.last) {
+            picks.grow(cells);
+        }
     }
 
     /// How many cells have rows.
@@ -162,9 +169,17 @@ impl FoldPart {
             return self.feed(cell, columns, rows, Some(times));
         };
         let mut start = rows.start;
+        let (mut number, mut last_ns) = (0, i64::MIN);
         while start < rows.end {
-            let number = bucket.number(times[start]);
-            let last_ns = bucket.range(number).end_ns;
+            // Mostly the next bucket.
+            let next_ns = last_ns.checked_add(bucket.width_ns).filter(|_| start > rows.start);
+            match next_ns.filter(|next_ns| times[start] <= *next_ns) {
+                Some(next_ns) => (number, last_ns) = (number + 1, next_ns),
+                None => {
+                    number = bucket.number(times[start]);
+                    last_ns = bucket.range(number).end_ns;
+                }
+            }
             let end = start + leading(&times[start..rows.end], last_ns);
             let cell = self.cell(group, number);
             self.feed(cell, columns, start..end, Some(times));
