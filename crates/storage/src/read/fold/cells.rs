@@ -60,8 +60,8 @@ impl Groups {
     }
 }
 
-/// Most buckets of a page.
-const PAGE_BUCKETS: i64 = 16;
+/// Buckets of a page, where there are many: two to the power of this.
+const PAGE_BITS: u32 = 4;
 
 /// Up to this many pages per group, a plain list finds them.
 const DENSE_PAGES: i64 = 64;
@@ -84,7 +84,9 @@ impl Pages {
     pub fn new(first: i64, last: i64) -> Pages {
         let count = i128::from(last) - i128::from(first) + 1;
         let count = i64::try_from(count).unwrap_or(i64::MAX).max(1);
-        let bits = (count.min(PAGE_BUCKETS) as u64).next_power_of_two().ilog2();
+        // A few wide buckets: segment by segment all groups of one bucket are met, and cells that
+        // are met together shall lie together.
+        let bits = if count <= DENSE_PAGES { 0 } else { PAGE_BITS };
         let pages = ((count - 1) >> bits) + 1;
         Pages { base: first, bits, dense: (pages <= DENSE_PAGES).then_some(pages) }
     }
