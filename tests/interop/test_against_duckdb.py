@@ -119,6 +119,13 @@ def random_statement(rng, table):
     limit = f" LIMIT {rng.randrange(0, 30)}" if rng.random() < 0.5 else ""
     order = ", ".join(f'"{name}" {rng.choice(["ASC", "DESC"])} NULLS {rng.choice(["FIRST", "LAST"])}' for name in COLUMNS)
     group = rng.choice(["a", "b", "ok", "time", "i"])
+    bucket = rng.choice([
+        "date_trunc('day', time)", "date_trunc('week', time)", "date_trunc('hour', time)",
+        f"time_bucket(INTERVAL '{rng.choice([7, 36])} hours', time)", "time_bucket(INTERVAL '1 week', time)",
+    ])
+    aggregates = ", ".join(rng.sample(
+        ["count(*)", "count(f)", "sum(i)", "sum(f)", "avg(i)", "avg(f)", "min(i)", "max(f)", "min(s)", "max(ok)", "max(time)"], 4,
+    ))
     return rng.choice([
         f"SELECT {every} FROM {table} WHERE {where} ORDER BY {order}{limit}",
         f"SELECT count(*), count(i), sum(i), min(f), max(f), min(s), max(time) FROM {table} WHERE {where}",
@@ -126,6 +133,10 @@ def random_statement(rng, table):
         f"SELECT count(*), min(time), max(time) FROM {table}",
         f"SELECT DISTINCT a, b FROM {table} WHERE {where} ORDER BY 1 NULLS FIRST, 2 NULLS FIRST{limit}",
         f"SELECT count(*) FROM (SELECT * FROM {table} WHERE {where}{limit}) AS x",
+        f"SELECT {bucket}, {aggregates} FROM {table} WHERE {where} GROUP BY 1 ORDER BY 1 {rng.choice(['ASC', 'DESC'])}{limit}",
+        f"SELECT a, {bucket}, b, {aggregates} FROM {table} WHERE {where} GROUP BY 1, 2, 3 "
+        f"ORDER BY 2, 1 NULLS LAST, 3 NULLS {rng.choice(['FIRST', 'LAST'])}{limit}",
+        f"SELECT a, b, {aggregates} FROM {table} WHERE {where} GROUP BY a, b ORDER BY 1 NULLS FIRST, 2 NULLS LAST{limit}",
     ])
 
 

@@ -9,6 +9,7 @@ use datafusion::common::{Result as PlanResult, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::has_same_children_properties;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
@@ -148,7 +149,12 @@ fn refill(
     }
     let children = plan.children().into_iter().map(|child| refill(child, old, new));
     let children = children.collect::<PlanResult<Vec<_>>>()?;
-    Arc::clone(plan).with_new_children(children)?.reset_state()
+    let properties = match has_same_children_properties(plan.as_ref(), &children)? {
+        true => ChildrenPropertiesMode::Keep,
+        false => ChildrenPropertiesMode::Recompute,
+    };
+    let options = ReplaceChildrenOptions::new(properties);
+    Arc::clone(plan).replace_children(children, options)?.reset_state()
 }
 
 /// The leaf of a template; it is never executed.

@@ -2,17 +2,19 @@
 //! Given literals, they say which rows are selected, as the planner would.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::compute::kernels::cast_utils::string_to_datetime;
+use arrow::datatypes::DataType;
+use chrono::Utc;
 use datafusion::common::{Column as PlanColumn, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit};
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, SetExpr, TableFactor, TimezoneInfo, UnaryOperator, Value,
 };
-use pulsora_model::types::timestamp_type;
+use pulsora_model::types::UTC;
 use pulsora_model::{Column, ColumnKind, ColumnType, TableSchema};
-use std::sync::Arc;
 
 use super::key::{Literal, Slot};
 use crate::scan::{Condition, Selection, conditions};
@@ -213,13 +215,13 @@ impl Term {
             ColumnKind::Id => return None,
         };
         let literal = &slots[place.slot].literal;
-        if place.timestamp != (ty == ColumnType::Timestamp && place.timestamp) {
+        if place.timestamp && ty != ColumnType::Timestamp {
             return None;
         }
         let sign = if place.negative { -1.0 } else { 1.0 };
         let integer = |value: i64| if place.negative { -value } else { value };
         Some(match (ty, literal) {
-            (ColumnType::Timestamp, Literal::Text(text)) => (column, time(text, place.timestamp)?),
+            (ColumnType::Timestamp, Literal::Text(text)) => (column, time(text)?),
             (ColumnType::Utf8, Literal::Text(text)) => {
                 (column, ScalarValue::Utf8(Some(text.clone())))
             }
@@ -243,11 +245,8 @@ impl Term {
     }
 }
 
-/// A text as the time that the planner reads in it; `None` when it reads none.
-fn time(text: &str, timestamp: bool) -> Option<ScalarValue> {
-    let mut value = ScalarValue::Utf8(Some(text.to_owned()));
-    if timestamp {
-        value = value.cast_to(&DataType::Timestamp(TimeUnit::Nanosecond, None)).ok()?;
-    }
-    value.cast_to(&timestamp_type()).ok().filter(|value| !value.is_null())
+/// A text as the time that the planner reads in it (it casts as this does); `None` when it reads none.
+fn time(text: &str) -> Option<ScalarValue> {
+    let time_ns = string_to_datetime(&Utc, text).ok()?.timestamp_nanos_opt()?;
+    Some(ScalarValue::TimestampNanosecond(Some(time_ns), Some(UTC.into())))
 }
