@@ -6,7 +6,7 @@
 //! promise that was not made. Not for: any format, retry policy or meaning of a file.
 //!
 //! Reading order: [`files`] (the promises) → [`store`] (immutable objects on top of them) →
-//! [`tasks`] → `real/` → [`sim`].
+//! [`tasks`] → `real/` → [`sim`]. [`block_on`] waits for a future.
 //!
 //! Invariants
 //! - Everything is synchronous. Errors are [`std::io::Error`]; `StorageFull`, `AlreadyExists`,
@@ -14,6 +14,7 @@
 //! - Nothing outside this crate reads a clock, draws a random number, touches a file or starts a
 //!   thread of the engine.
 
+mod block;
 pub mod clock;
 pub mod files;
 pub mod random;
@@ -24,6 +25,7 @@ pub mod tasks;
 
 use std::sync::Arc;
 
+pub use block::block_on;
 pub use clock::Clock;
 pub use files::{Advice, DirEntry, File, Files, read_all, read_exact_at};
 pub use random::Random;

@@ -4,7 +4,7 @@
 //! network, no async and no SQL; every other crate speaks in these words.
 //!
 //! Reading order: [`name`] and [`ids`] (what things are called) → [`types`] and [`convert`] (which
-//! value fits which column) → [`schema`] (a table) → [`time`] and [`partition`] → [`column`],
+//! value fits which column) → [`schema`] (a table) → [`time`], [`timestamp`] and [`partition`] → [`column`],
 //! [`builder`] and [`batch`] (rows on their way in) → [`limits`], [`error`].
 
 pub mod batch;
@@ -18,6 +18,7 @@ pub mod name;
 pub mod partition;
 pub mod schema;
 pub mod time;
+pub mod timestamp;
 pub mod types;
 
 pub use batch::{Batch, FieldColumn, SeriesColumn, TableWrite, TagColumn};
@@ -28,6 +29,7 @@ pub use ids::{ColumnId, DatabaseId, SegmentId, Sequence, TableId};
 pub use name::Name;
 pub use partition::PartitionWidth;
 pub use schema::{Column, Mode, TableOptions, TableSchema};
+pub use timestamp::Timestamp;
 pub use types::{ColumnKind, ColumnType};
 
 #[cfg(test)]

@@ -68,6 +68,20 @@ impl SqlRequest {
     }
 }
 
+/// A statement in the database `default`.
+impl From<&str> for SqlRequest {
+    fn from(sql: &str) -> SqlRequest {
+        SqlRequest::new("default", sql)
+    }
+}
+
+/// A statement in the database `default`.
+impl From<String> for SqlRequest {
+    fn from(sql: String) -> SqlRequest {
+        SqlRequest::new("default", sql)
+    }
+}
+
 /// What kind of statement was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StatementKind {

@@ -18,17 +18,18 @@ pub mod manifest;
 mod memtable;
 pub mod read;
 pub mod segment;
+pub mod segment_files;
 mod wal;
 
 pub use catalog::{Catalog, Database};
 pub use engine::{CheckProgress, CheckReport, Finding, check};
 pub use engine::{
     ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, NewColumn, NewTable,
-    Options, Pending, Receipt, Recover, Room, TableStats, WriteRequest,
+    Options, Pending, Receipt, Recover, Room, SharedStore, TableStats, WriteRequest,
 };
 pub use read::{
     Aggregate, Bucket, FieldPredicate, FieldTest, FieldValue, Fold, FoldPart, FoldPlan, FoldTask,
     Function, Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, Snapshot,
     TagPredicate, TimeRange,
 };
-pub use segment::CacheFigures;
+pub use segment::{CacheFigures, KeyRanges, SegmentAsk, SegmentIndex, SegmentView};

@@ -60,7 +60,9 @@ impl PlaceArgs {
             return Err(super::report::usage(format!("{} is not a data directory", dir.display()))
                 .hint("name the directory that the server was started with; `pulsora import` makes one"));
         }
-        let config = Config::with_data_dir(dir)?;
+        // The settings of a server that is started here: from the environment too.
+        let flag = ("storage.data_dir".to_owned(), dir.to_string_lossy().into_owned());
+        let config = Config::load(None, super::flags::environment(), &[flag])?;
         let options = DatabaseOptions::new(config.storage_options());
         Ok(Place::Directory(Box::new(Database::open_with(options)?)))
     }

@@ -98,7 +98,7 @@ fn every_kind_of_file_is_checked_and_nothing_changes() {
     }
     fs::remove_file(&ids).unwrap();
     let missing = check(&data);
-    assert!(missing.out.contains(".ids: the object is missing"), "{missing:?}");
+    assert!(missing.out.contains(".ids\": the object is missing"), "{missing:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! The real binary as a user runs it: arguments and files in, output and exit codes out.
+//! The real binary as a user runs it: arguments and files in, output and exit codes out; and the library as a
+//! program uses it.
 
 mod check;
 mod data;
+mod embedded;
 mod information;
 mod run;

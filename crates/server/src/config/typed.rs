@@ -157,15 +157,6 @@ impl Config {
         Config::from_settings(load(file, env, flags)?)
     }
 
-    /// The shipped defaults, with data in `data_dir`.
-    ///
-    /// # Errors
-    /// None for any path; the signature is that of [`Config::load`].
-    pub fn with_data_dir(data_dir: &Path) -> Result<Config> {
-        let flag = ("storage.data_dir".to_owned(), data_dir.to_string_lossy().into_owned());
-        Config::load(None, std::iter::empty(), &[flag])
-    }
-
     fn from_settings(settings: Vec<Setting>) -> Result<Config> {
         let read = Reader { settings: &settings };
         let memory = MemoryConfig {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pulsora_env::Env;
+use pulsora_env::{Env, block_on};
 use pulsora_model::{Code, Error, Result};
 
 use super::commit::Committer;
@@ -78,7 +78,7 @@ impl Engine {
     /// # Errors
     /// What the last flush failed with; the rows are in the log then.
     pub fn close(&self) -> Result<()> {
-        let outcome = self.begin_close().wait();
+        let outcome = block_on(self.begin_close());
         let shared = &self.shared;
         for task in [&shared.commit_task, &shared.flush_task, &shared.compaction_task] {
             if let Some(task) = task.get() {
@@ -115,7 +115,10 @@ impl Engine {
 
     /// This moment, for queries: everything acknowledged so far is in it.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { published: self.shared.published.load_full() }
+        Snapshot {
+            published: self.shared.published.load_full(),
+            index: Arc::clone(&self.shared.options.segment_index),
+        }
     }
 
     /// Names and schemas at this moment.

@@ -24,7 +24,7 @@ mod stored;
 
 pub use check::{CheckProgress, CheckReport, Finding, check};
 pub use engine::Engine;
-pub use options::{ColdFormat, Durability, Options, Recover};
+pub use options::{ColdFormat, Durability, Options, Recover, SharedStore};
 pub use request::{
     Command, FlushFilter, NewColumn, NewTable, Pending, Receipt, Room, WriteRequest,
 };

@@ -1,12 +1,16 @@
 //! What can be set at open. Every default is the shipped one.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pulsora_codec::Codecs;
+use pulsora_env::Store;
 use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result};
+
+use crate::segment::{KeyRanges, SegmentIndex};
 
 /// When a write is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +71,16 @@ impl ColdFormat {
     }
 }
 
+/// A store that a user brings.
+#[derive(Clone)]
+pub struct SharedStore(pub Arc<dyn Store>);
+
+impl fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a store of the user's")
+    }
+}
+
 /// Settings of an engine.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -103,6 +117,11 @@ pub struct Options {
     pub cache_bytes: u64,
     /// The codecs of hot segments; a segment that needs another one cannot be read.
     pub codecs: Arc<Codecs>,
+    /// Which segments a scan opens.
+    pub segment_index: Arc<dyn SegmentIndex>,
+    /// Where segments are; `None` = files in the data directory. Log and manifest are files there
+    /// in any case.
+    pub store: Option<SharedStore>,
     /// Manifest edits between checkpoints: replaying 256 small files takes a few milliseconds.
     pub checkpoint_edits: u64,
 }
@@ -126,6 +145,8 @@ impl Options {
             mmap: true,
             cache_bytes: 64 << 20,
             codecs: Arc::new(Codecs::builtin().clone()),
+            segment_index: Arc::new(KeyRanges),
+            store: None,
             checkpoint_edits: 256,
         }
     }

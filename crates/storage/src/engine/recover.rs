@@ -45,14 +45,16 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         .create_dir_all(&dir)
         .map_err(|e| Error::io(format!("create the data directory {}", dir.display()), e))?;
     let lock = take_lock(env, &dir)?;
-    let store: Arc<dyn Store> = Arc::new(LocalStore::new(dir.clone(), env));
+    let local: Arc<dyn Store> = Arc::new(LocalStore::new(dir.clone(), env));
+    let store = options.store.as_ref().map_or_else(|| Arc::clone(&local), |s| Arc::clone(&s.0));
     let manifest_dir = dir.join("manifest");
     if env.files.exists(&manifest_dir) {
         // After a kill a name may be visible and not yet durable.
         env.files.sync_dir(&manifest_dir).map_err(|e| Error::io("sync the manifest", e))?;
     }
-    let mut manifest = ManifestLog::open(Arc::clone(&store))?;
-    remove_orphans(&*store, manifest.state())?;
+    let mut manifest = ManifestLog::open(Arc::clone(&local))?;
+    remove_orphans(&*local, &["manifest/"], manifest.state())?;
+    remove_orphans(&*store, &["cold/", "hot/"], manifest.state())?;
     let mut replayed = Replayed::new(env, manifest.state(), options.recover);
     let wal_dir = dir.join(WAL_DIR);
     let log = replay(env, &wal_dir, options.recover, |record| replayed.record(record))?;
@@ -128,13 +130,13 @@ fn take_lock(env: &Env, dir: &std::path::Path) -> Result<Box<dyn Send + Sync>> {
 }
 
 /// Removes objects that no edit names: what a crash left between writing a segment and its edit.
-fn remove_orphans(store: &dyn Store, state: &ManifestState) -> Result<()> {
+fn remove_orphans(store: &dyn Store, prefixes: &[&str], state: &ManifestState) -> Result<()> {
     let known: HashSet<&str> = state.segments.iter().flat_map(|meta| meta.objects()).collect();
     let context = |e| Error::io("remove objects that nothing names", e);
-    for prefix in ["cold/", "hot/", "manifest/"] {
+    for prefix in prefixes {
         for (name, _) in store.list(prefix).map_err(context)? {
             let temporary = name.ends_with(pulsora_env::store::TEMPORARY_SUFFIX);
-            if temporary || (prefix != "manifest/" && !known.contains(name.as_str())) {
+            if temporary || (*prefix != "manifest/" && !known.contains(name.as_str())) {
                 tracing::info!(name, "an object that nothing names is removed");
                 store.delete(&name).map_err(context)?;
             }

@@ -1,12 +1,13 @@
 //! What a scan asks and what it answers with. Plain data in ids and bounds, no names, so that a scan
 //! can be described to another process.
 
+use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use pulsora_model::{ColumnId, Result, TableId};
+use pulsora_model::{ColumnId, Result, TableId, Timestamp};
 
 use super::field::FieldPredicate;
 
@@ -45,6 +46,34 @@ impl TimeRange {
     /// Whether the two share a nanosecond.
     pub fn overlaps(&self, other: &TimeRange) -> bool {
         !self.intersect(other).is_empty()
+    }
+}
+
+impl From<RangeFull> for TimeRange {
+    fn from(_: RangeFull) -> TimeRange {
+        TimeRange::ALL
+    }
+}
+
+impl From<RangeInclusive<Timestamp>> for TimeRange {
+    fn from(range: RangeInclusive<Timestamp>) -> TimeRange {
+        TimeRange { start_ns: range.start().ns(), end_ns: range.end().ns() }
+    }
+}
+
+impl From<RangeFrom<Timestamp>> for TimeRange {
+    fn from(range: RangeFrom<Timestamp>) -> TimeRange {
+        TimeRange { start_ns: range.start.ns(), ..TimeRange::ALL }
+    }
+}
+
+impl From<Range<Timestamp>> for TimeRange {
+    fn from(range: Range<Timestamp>) -> TimeRange {
+        match range.end.ns().checked_sub(1) {
+            Some(end_ns) => TimeRange { start_ns: range.start.ns(), end_ns },
+            // Nothing lies before the earliest moment.
+            None => TimeRange { start_ns: i64::MAX, end_ns: i64::MIN },
+        }
     }
 }
 

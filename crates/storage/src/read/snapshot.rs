@@ -9,6 +9,7 @@ use pulsora_model::{Code, Error, Result, Sequence, TableId, TableSchema};
 use crate::catalog::Catalog;
 use crate::manifest::Version;
 use crate::memtable::MemtableView;
+use crate::segment::SegmentIndex;
 
 /// What the engine publishes after every group and every manifest edit.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub(crate) struct Published {
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) published: Arc<Published>,
+    /// Which segments a scan opens.
+    pub(crate) index: Arc<dyn SegmentIndex>,
 }
 
 impl Snapshot {

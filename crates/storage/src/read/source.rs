@@ -14,7 +14,7 @@ use super::chunk_rows::{ChunkRows, ChunkSource};
 use super::field::FieldPredicate;
 use super::scan::{ScanCounters, ScanStream, TagPredicate, TimeRange};
 use crate::memtable::Series;
-use crate::segment::{ReadSpec, RowChoice, Segment, SegmentMeta};
+use crate::segment::{ReadSpec, RowChoice, Segment};
 
 /// Rows of a batch: 64 KiB per eight-byte column, and a whole fraction of a row group.
 pub(crate) const BATCH_ROWS: usize = 8_192;
@@ -285,39 +285,4 @@ impl Key<'_> {
         }
         Ordering::Equal
     }
-}
-
-/// Whether no row of a segment can match, by time and key range alone.
-pub(super) fn segment_is_pruned(meta: &SegmentMeta, ask: &Ask) -> bool {
-    let time = TimeRange { start_ns: meta.min_time_ns, end_ns: meta.max_time_ns };
-    !time.overlaps(&ask.time)
-        || (!ask.tags.is_empty() && excludes(&ask.schema, &meta.min_key, &meta.max_key, &ask.tags))
-}
-
-/// Whether no key from `min` to `max` can match. A tag is bounded by both as long as all tags before
-/// it are equal in them.
-fn excludes(
-    schema: &TableSchema,
-    min: &[(ColumnId, String)],
-    max: &[(ColumnId, String)],
-    tags: &[TagPredicate],
-) -> bool {
-    let value =
-        |key: &'_ [(ColumnId, String)], tag: ColumnId| key.iter().position(|(id, _)| *id == tag);
-    for tag in schema.tags() {
-        let low = value(min, tag.id).map(|at| min[at].1.as_str());
-        let high = value(max, tag.id).map(|at| max[at].1.as_str());
-        let bounds = low..=high;
-        let excluded =
-            tags.iter().filter(|predicate| predicate.column == tag.id).any(|predicate| {
-                !predicate.values.iter().any(|value| bounds.contains(&value.as_deref()))
-            });
-        if excluded {
-            return true;
-        }
-        if low != high {
-            break;
-        }
-    }
-    false
 }

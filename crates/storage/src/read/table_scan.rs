@@ -14,7 +14,8 @@ use super::pieces::Piece;
 use super::replaced::{bounds, replaced};
 use super::scan::{ScanCounters, ScanStream, TagPredicate, TimeRange};
 use super::snapshot::Snapshot;
-use super::source::{Ask, BATCH_ROWS, Source, segment_is_pruned};
+use super::source::{Ask, BATCH_ROWS, Source};
+use crate::segment::{SegmentAsk, SegmentView};
 
 /// The sources of a table that a scan reads.
 #[derive(Clone)]
@@ -89,7 +90,7 @@ impl TableScan {
     }
 }
 
-/// The sources that time and keys do not rule out.
+/// The sources that time and, for segments, the index of the snapshot do not rule out.
 fn matching_sources(snapshot: &Snapshot, table: TableId, ask: &Ask) -> Vec<Source> {
     let segments = snapshot.published.version.table(table);
     let views = snapshot.published.memtables.get(&table).map_or(&[][..], Vec::as_slice);
@@ -97,7 +98,10 @@ fn matching_sources(snapshot: &Snapshot, table: TableId, ask: &Ask) -> Vec<Sourc
     let id_bounds = bounds(id_ranges.map(|ids| (ids.min_id, ids.max_id)));
     let replaced = replaced(views.iter().map(|view| &**view), id_bounds);
     let mut sources = Vec::new();
-    for segment in segments.iter().filter(|segment| !segment_is_pruned(&segment.meta, ask)) {
+    let mut kept: Vec<SegmentView<'_>> = segments.iter().map(SegmentView::new).collect();
+    let asked = SegmentAsk { schema: &ask.schema, time: ask.time, tags: &ask.tags };
+    snapshot.index.prune(&mut kept, &asked);
+    for segment in kept.into_iter().map(SegmentView::segment) {
         let has_ids = segment.meta.ids.is_some();
         sources.push(Source::segment(segment, replaced.ids.clone().filter(|_| has_ids)));
     }

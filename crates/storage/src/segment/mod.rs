@@ -3,7 +3,7 @@
 //! `access.rs` what the segments of one engine share · `meta.rs` is what the manifest says of a segment · `segment.rs` a segment of a version with its
 //! file and its delete bitmap · `path.rs` object names · `draft.rs` what is known before the rows ·
 //! `object.rs` an object of
-//! the store · `ids.rs` the (id → row) index format · `stored.rs` which columns are stored · `read.rs` what is read of a segment, in any format ·
+//! the store · `ids.rs` the (id → row) index format · `index.rs` which segments a scan opens · `stored.rs` which columns are stored · `read.rs` what is read of a segment, in any format ·
 //! `hot/` native segments · `cold/` Parquet segments.
 
 mod access;
@@ -11,6 +11,7 @@ mod cold;
 mod draft;
 mod hot;
 mod ids;
+mod index;
 mod meta;
 mod object;
 mod path;
@@ -25,8 +26,9 @@ pub(crate) use draft::SegmentDraft;
 pub use hot::CacheFigures;
 pub(crate) use hot::{
     ABSENT, BoundPredicate, CacheKey, CachePart, HotColumn, HotDraft, HotOptions, HotSegment,
-    HotWriter, HourEntry, HourPart, HourTotals, RowSelect, SeriesSet, place,
+    HotWriter, HourEntry, HourPart, HourTotals, RowSelect, SegmentBytes, SeriesSet, place,
 };
+pub use index::{KeyRanges, SegmentAsk, SegmentIndex, SegmentView};
 pub use meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
 pub(crate) use path::{bundle_object, hot_object};
 pub(crate) use read::{Listed, ReadSpec, RowChoice};

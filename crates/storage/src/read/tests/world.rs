@@ -27,8 +27,8 @@ use crate::manifest::Version;
 use crate::memtable::{Memtable, MemtableView, Series};
 use crate::read::{Published, Snapshot, flush_stream, replaced_rows};
 use crate::segment::{
-    HotOptions, HotWriter, Layout, Segment, SegmentAccess, SegmentDraft, SegmentFile, SegmentMeta,
-    SegmentWriter, hot_object,
+    HotOptions, HotWriter, KeyRanges, Layout, Segment, SegmentAccess, SegmentDraft, SegmentFile,
+    SegmentMeta, SegmentWriter, hot_object,
 };
 
 /// Numbers from a seed.
@@ -482,6 +482,7 @@ impl World {
                 memtables: Arc::new(HashMap::from([(schema.id, views)])),
                 visible: Sequence(self.sequence),
             }),
+            index: Arc::new(KeyRanges),
         }
     }
 

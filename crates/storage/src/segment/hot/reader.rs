@@ -11,7 +11,9 @@ use std::sync::{Arc, OnceLock};
 
 use pulsora_codec::{Codec, CodecId, DecodeError, Kind, Sink, Speed, VECTOR_VALUES};
 use pulsora_env::Advice;
-use pulsora_model::{Code, ColumnId, ColumnKind, ColumnType, Error, Result, SegmentId};
+use pulsora_model::{
+    Code, Column, ColumnId, ColumnKind, ColumnType, Error, Name, Result, SegmentId,
+};
 
 use super::array;
 use super::cache::{CacheKey, CachePart};
@@ -204,6 +206,27 @@ impl HotSegment {
         let chunk = self.chunk_entry(column, block);
         let rows = self.footer.rows_of_block(block) as u32;
         BlockStatistics { rows, nulls: chunk.nulls, summary: chunk.summary }
+    }
+
+    /// Every column, tags included, with the type in which it is stored.
+    ///
+    /// # Errors
+    /// `corrupt` when a name cannot be one.
+    pub fn all_columns(&self) -> Result<Vec<Column>> {
+        let columns = self.footer.columns.iter().map(|column| {
+            let name = Name::new(&column.name).map_err(|_| self.corrupt("a column has no name"))?;
+            Ok(Column { id: column.id, name, kind: column.kind, ty: column.ty })
+        });
+        columns.collect()
+    }
+
+    /// How a column of a block is stored: bytes, and the name of the codec of its values if there are
+    /// any.
+    pub fn storage(&self, column: &HotColumn, block: usize) -> (u64, Option<&str>) {
+        let chunk = self.chunk_entry(column, block);
+        let bytes = u64::from(chunk.validity_length) + u64::from(chunk.values_length);
+        let codec = self.footer.codecs.iter().find(|codec| codec.id == chunk.values_codec);
+        (bytes, codec.filter(|_| chunk.values_length > 0).map(|codec| codec.name.as_str()))
     }
 
     /// Appends a vector of an integer or time column; u64 as the same bits. Rows without a value hold

@@ -60,6 +60,12 @@ impl SeriesSet {
         self.tags.iter().find(|tag| tag.column == column)
     }
 
+    /// The present tags of a series, by column id.
+    pub fn key(&self, series: u32) -> Vec<(ColumnId, String)> {
+        let value = |tag: &SeriesTag| Some((tag.column, tag.value(series)?.to_owned()));
+        self.tags.iter().filter_map(value).collect()
+    }
+
     /// The series that match all `predicates`, as ascending ranges that do not touch.
     pub fn matching(&self, predicates: &[TagPredicate]) -> Vec<Range<u32>> {
         let mut ranges: Vec<Range<u32>> = std::iter::once(0..self.len).collect();
