@@ -1,6 +1,7 @@
 //! What the engine, the query pool and the process are asked for when somebody looks.
 
-use pulsora_storage::EngineStats;
+use pulsora_query::PlanStats;
+use pulsora_storage::{CacheFigures, EngineStats};
 
 use super::text::Text;
 use crate::allocator;
@@ -17,6 +18,7 @@ pub fn sampled(app: &App) -> String {
         memtables(&stats, &mut text);
         segments(&stats, &mut text);
         compaction(&stats, &mut text);
+        caches(&stats.cache, running.queries.plans(), &mut text);
         pool(app, &mut text);
     }
     text.finish()
@@ -162,6 +164,25 @@ fn compaction(stats: &EngineStats, text: &mut Text) {
     counter(text, "pulsora_compaction_written_bytes_total", written, stats.compaction_bytes_out);
     let seconds = "Time from the start of a rewrite to its answer.";
     text.counter("pulsora_compaction_seconds_total", seconds, stats.compaction_seconds);
+}
+
+fn caches(blocks: &CacheFigures, plans: PlanStats, text: &mut Text) {
+    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
+    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
+    let hits = "Look-ups of decoded data that found it.";
+    counter(text, "pulsora_block_cache_hits_total", hits, blocks.hits);
+    let misses = "Look-ups of decoded data that did not find it.";
+    counter(text, "pulsora_block_cache_misses_total", misses, blocks.misses);
+    let evictions = "Entries that made room for others.";
+    counter(text, "pulsora_block_cache_evictions_total", evictions, blocks.evictions);
+    gauge(text, "pulsora_block_cache_bytes", "Decoded data that is kept.", blocks.bytes);
+    let most = "Most decoded data that may be kept.";
+    gauge(text, "pulsora_block_cache_limit_bytes", most, blocks.bytes_max);
+    let reused = "Statements that used a plan again.";
+    counter(text, "pulsora_plan_cache_hits_total", reused, plans.hits);
+    counter(text, "pulsora_plan_cache_misses_total", "SELECTs that were planned.", plans.misses);
+    gauge(text, "pulsora_plan_cache_entries", "Plans kept.", plans.entries as u64);
+    gauge(text, "pulsora_plan_cache_bytes", "Their size, about.", plans.size_bytes as u64);
 }
 
 fn segments(stats: &EngineStats, text: &mut Text) {

@@ -10,11 +10,13 @@ use crate::answer::{self, SEQUENCE, with_sequence};
 use crate::context::{Context, Operator};
 use crate::error::HttpResult;
 
-/// `POST /api/v1/flush[?db&table]`.
+/// `POST /api/v1/flush[?db&table&cold]`.
 pub async fn flush(Operator(context): Operator) -> HttpResult {
-    context.params.only(&["table"])?;
+    context.params.only(&["table", "cold"])?;
+    let cold = context.params.flag("cold", false)?;
     let table = context.params.text("table").map(Name::new).transpose()?;
-    let filter = FlushFilter { database: flushed_database(&context, table.is_some())?, table };
+    let filter =
+        FlushFilter { database: flushed_database(&context, table.is_some())?, table, cold };
     check_exists(&context, &filter)?;
     let receipt = context.running.engine.flush(filter).await?;
     let answer = answer::data(json!({"rows": receipt.rows, "flushed": receipt.changed}));

@@ -5,7 +5,8 @@
 //! takes whole units that follow each other, and nothing of the partition lies between its inputs in
 //! sequence. Units of Parquet segments are never inputs, and end a run of hot ones.
 //!
-//! - A **cold** partition (its end and its last write are older than `hot_for`) becomes Parquet.
+//! - A **cold** partition (its end and its last write are older than `hot_for`, or a request asks for
+//!   it) becomes Parquet.
 //! - A **resting** one becomes one unit.
 //! - While it is **written**, units of similar size are merged as soon as there are [`FAN_IN`] of them,
 //!   so that a row is rewritten about once for every factor of [`FAN_IN`] between the sizes of a
@@ -69,12 +70,17 @@ pub(crate) struct Plan {
 }
 
 /// Everything that may be rewritten now, the smallest first. At most one plan for each run of hot
-/// units of a partition.
-pub(crate) fn plan(version: &Version, options: &Options, now_ns: i64) -> Vec<Plan> {
+/// units of a partition. Of the tables in `demanded` everything up to the sequence is cold.
+pub(crate) fn plan(
+    version: &Version,
+    options: &Options,
+    demanded: &BTreeMap<TableId, Sequence>,
+    now_ns: i64,
+) -> Vec<Plan> {
     let mut plans = Vec::new();
-    for table in version.tables.values() {
+    for (id, table) in &version.tables {
         let metas = table.segments.iter().map(|segment| &*segment.meta);
-        plans.extend(plan_table(metas, options, now_ns));
+        plans.extend(plan_table(metas, options, demanded.get(id).copied(), now_ns));
     }
     plans.sort_by_key(|plan| (plan.bytes, plan.table, plan.window));
     plans
@@ -84,6 +90,7 @@ pub(crate) fn plan(version: &Version, options: &Options, now_ns: i64) -> Vec<Pla
 pub(super) fn plan_table<'a>(
     segments: impl Iterator<Item = &'a SegmentMeta>,
     options: &Options,
+    demanded: Option<Sequence>,
     now_ns: i64,
 ) -> Vec<Plan> {
     let mut partitions: BTreeMap<Window, Vec<&SegmentMeta>> = BTreeMap::new();
@@ -91,10 +98,16 @@ pub(super) fn plan_table<'a>(
         partitions.entry(meta.window).or_default().push(meta);
     }
     partitions.retain(|_, metas| metas.iter().any(|meta| meta.format == SegmentFormat::Hot));
-    partitions.into_values().flat_map(|metas| plan_partition(metas, options, now_ns)).collect()
+    let partitions = partitions.into_values();
+    partitions.flat_map(|metas| plan_partition(metas, options, demanded, now_ns)).collect()
 }
 
-fn plan_partition(metas: Vec<&SegmentMeta>, options: &Options, now_ns: i64) -> Vec<Plan> {
+fn plan_partition(
+    metas: Vec<&SegmentMeta>,
+    options: &Options,
+    demanded: Option<Sequence>,
+    now_ns: i64,
+) -> Vec<Plan> {
     let hot = metas.iter().filter(|meta| meta.format == SegmentFormat::Hot);
     let Some(last_write_ns) = hot.clone().map(|meta| meta.written_ns).max() else {
         return Vec::new();
@@ -103,9 +116,11 @@ fn plan_partition(metas: Vec<&SegmentMeta>, options: &Options, now_ns: i64) -> V
     let cold = is_cold(window, last_write_ns, options, now_ns);
     let units = units(metas);
     let plans = units.split(|unit| !unit.hot).filter_map(|run| {
-        let (work, chosen) = match cold {
-            true => (Work::Convert, pack(run)),
-            false => (Work::Merge, rest(run, last_write_ns, now_ns).or_else(|| tier(run))?),
+        let asked = demanded.map_or(0, |through| run.partition_point(|unit| unit.first <= through));
+        let (work, chosen) = match (cold, asked) {
+            (true, _) => (Work::Convert, pack(run)),
+            (false, 1..) => (Work::Convert, pack(&run[..asked])),
+            (false, 0) => (Work::Merge, rest(run, last_write_ns, now_ns).or_else(|| tier(run))?),
         };
         let units: Vec<Vec<SegmentId>> = chosen.iter().map(|unit| unit.segments.clone()).collect();
         let bytes = chosen.iter().map(|unit| unit.bytes).sum();
@@ -133,6 +148,7 @@ fn nanos(time: Duration) -> i64 {
 struct Unit {
     segments: Vec<SegmentId>,
     bytes: u64,
+    first: Sequence,
     last: Sequence,
     hot: bool,
 }
@@ -153,6 +169,7 @@ fn units(mut metas: Vec<&SegmentMeta>) -> Vec<Unit> {
             None => units.push(Unit {
                 segments: vec![meta.id],
                 bytes: meta.length,
+                first: meta.first,
                 last: meta.last,
                 hot,
             }),

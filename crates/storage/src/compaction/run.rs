@@ -109,6 +109,8 @@ impl Compactor {
         if let Some(finished) = self.shared.handover.take_offer() {
             discard(&*self.shared.store, &finished.added, &[]);
         }
+        let ended = Error::new(Code::Closed, "the server is shutting down");
+        self.shared.answer_conversions(None, &ended);
         Step::Done
     }
 
@@ -116,16 +118,25 @@ impl Compactor {
 
     fn choose(&self, published: &Published) -> Option<Plan> {
         let now_ns = self.shared.env.clock.monotonic_ns();
-        if now_ns < self.not_before_ns || !self.shared.has_reserve() {
+        let demanded = self.shared.demanded_cold();
+        if !self.shared.has_reserve() {
+            let message = "the disk has room for flushes only";
+            self.shared.answer_conversions(None, &Error::new(Code::DiskFull, message));
+            return None;
+        }
+        if now_ns < self.not_before_ns {
             return None;
         }
         let wall_ns = self.shared.env.clock.wall_ns();
         let ready = |plan: &Plan| {
             let failure = self.failures.get(&(plan.table, plan.window, plan.work));
             failure.is_none_or(|failure| failure.not_before_ns <= now_ns)
-                && (plan.work == Work::Merge || !in_memory(published, plan))
+                && (plan.work == Work::Merge
+                    || demanded.contains_key(&plan.table)
+                    || !in_memory(published, plan))
         };
-        plan(&published.version, &self.shared.options, wall_ns).into_iter().find(ready)
+        let plans = plan(&published.version, &self.shared.options, &demanded, wall_ns);
+        plans.into_iter().find(ready)
     }
 
     // ---- one rewrite -----------------------------------------------------------------------
@@ -260,6 +271,9 @@ impl Compactor {
         self.shared.counters.compaction.errors.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(%error, "{name} failed; its inputs stay as they are, and it is tried again");
         *self.shared.counters.compaction.last_error.lock() = Some(format!("{name}: {error}"));
+        if key.2 == Work::Convert {
+            self.shared.answer_conversions(Some(key.0), error);
+        }
         let published = self.shared.published.load();
         self.failures.retain(|(table, ..), _| published.catalog.table_by_id(*table).is_some());
         let failure = self.failures.entry(key).or_default();

@@ -67,7 +67,7 @@ fn planned(segments: &[SegmentMeta], options: &Options, after_s: i64) -> Vec<Str
         };
         format!("{work} {}", units.join(" "))
     };
-    let plans = plan_table(segments.iter(), options, END + after_s * SECOND);
+    let plans = plan_table(segments.iter(), options, None, END + after_s * SECOND);
     plans.into_iter().map(show).collect()
 }
 
@@ -167,4 +167,13 @@ fn other_partitions_are_not_looked_at() {
     let segments = [hot(1, 1), moved(2), hot(3, 1), moved(4)];
     assert_eq!(planned(&segments, &options(), 20), ["merge 1 3", "merge 2 4"]);
     assert_eq!(planned(&segments, &options(), 7_200), ["convert 1 3", "merge 2 4"]);
+}
+
+#[test]
+fn what_a_request_asks_for_is_cold_up_to_its_sequence() {
+    let segments = [hot(1, MIB), hot(2, MIB), hot(3, MIB)];
+    let through = segments[1].last;
+    let plans = plan_table(segments.iter(), &options(), Some(through), END);
+    let shown: Vec<(Work, usize)> = plans.iter().map(|p| (p.work, p.units.len())).collect();
+    assert_eq!(shown, [(Work::Convert, 2)]);
 }

@@ -17,7 +17,7 @@ use pulsora_env::Step;
 use pulsora_model::{Code, Error, Name, Result, Sequence, TableId};
 
 use super::command::{apply_all, changes};
-use super::options::Durability;
+use super::options::{ColdFormat, Durability};
 use super::queue::{Event, Reply};
 use super::request::{Command, FlushFilter, NewTable, Receipt, WriteRequest};
 use super::shared::{FlushWaiter, Shared};
@@ -482,6 +482,11 @@ impl Committer {
             let _left = reply.send(Err(error));
             return;
         }
+        if filter.cold && self.shared.options.cold_format == ColdFormat::Native {
+            let message = "nothing becomes Parquet here: storage.cold_format is native";
+            let _left = reply.send(Err(Error::new(Code::InvalidRequest, message)));
+            return;
+        }
         let tables: Vec<TableId> = match self.filtered(filter) {
             Ok(tables) => tables,
             Err(error) => {
@@ -507,8 +512,10 @@ impl Committer {
             changed: !waiting.is_empty(),
         };
         let memtables = waiting.iter().map(|view| view.number).collect();
-        self.shared.flush_waiters.lock().push(FlushWaiter { memtables, receipt, reply });
+        let cold = if filter.cold { tables } else { Vec::new() };
+        self.shared.flush_waiters.lock().push(FlushWaiter { memtables, cold, receipt, reply });
         self.shared.wake_flush();
+        self.shared.wake_compaction();
     }
 
     fn filtered(&self, filter: &FlushFilter) -> Result<Vec<TableId>> {
@@ -581,7 +588,8 @@ impl Committer {
         let receipt = Receipt { sequence: published.visible, rows: 0, changed: true };
         match self.shared.check_writable() {
             Ok(()) => {
-                self.shared.flush_waiters.lock().push(FlushWaiter { memtables, receipt, reply });
+                let waiter = FlushWaiter { memtables, cold: Vec::new(), receipt, reply };
+                self.shared.flush_waiters.lock().push(waiter);
             }
             Err(error) => {
                 let _left = reply.send(Err(error));

@@ -60,13 +60,16 @@ pub enum Command {
     DropTable { database: Name, table: Name, if_exists: bool },
 }
 
-/// Which memtables to flush.
+/// Which memtables to flush, and how far.
 #[derive(Clone, Debug, Default)]
 pub struct FlushFilter {
     /// `None` = all databases.
     pub database: Option<Name>,
     /// `None` = all tables.
     pub table: Option<Name>,
+    /// Turns everything of the tables that is hot into Parquet at once, whatever `hot_for` says;
+    /// `invalid_request` where [`super::ColdFormat::Native`] is set.
+    pub cold: bool,
 }
 
 /// The acknowledgement: the request is as durable as it asked, and visible.

@@ -1,12 +1,13 @@
 //! What the handle, the commit owner and the flush task share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pulsora_env::{Env, Store, TaskHandle};
-use pulsora_model::{Code, Error, ErrorKind, Result, SegmentId, Sequence};
+use pulsora_model::{Code, Error, ErrorKind, Result, SegmentId, Sequence, TableId};
 use tokio::sync::Semaphore;
 
 use super::counters::Counters;
@@ -17,18 +18,28 @@ use super::reserve::Reserve;
 use crate::catalog::CatalogChange;
 use crate::compaction::handover::Handover;
 use crate::read::Published;
-use crate::segment::SegmentAccess;
+use crate::segment::{SegmentAccess, SegmentFormat};
 use crate::wal::WalFile;
 
 /// One permit of the queue's room is this many bytes.
 pub(super) const ROOM_UNIT: u64 = 1 << 10;
 
-/// A flush request that waits for its memtables.
+/// A flush request that waits for its memtables, and may wait for Parquet.
 pub(super) struct FlushWaiter {
     /// Numbers of the memtables it waits for.
     pub memtables: Vec<u64>,
+    /// Tables whose rows up to the sequence of the receipt are to be Parquet.
+    pub cold: Vec<TableId>,
     pub receipt: Receipt,
     pub reply: Reply,
+}
+
+impl FlushWaiter {
+    /// Whether the memtables it waits for are in segments.
+    fn is_flushed(&self, published: &Published) -> bool {
+        let mut present = published.memtables.values().flatten();
+        !present.any(|view| self.memtables.contains(&view.number))
+    }
 }
 
 /// Gives out segment ids: none twice, since the epoch is of this opening alone.
@@ -160,17 +171,46 @@ impl Shared {
         false
     }
 
-    /// Answers flush requests: those whose memtables are gone, or all of them with an error.
+    /// Answers flush requests: those that have what they wait for, or all of them with an error.
     pub fn answer_flushes(&self, error: Option<&Error>) {
         let published = self.published.load();
-        let present = |number: &u64| {
-            published.memtables.values().flatten().any(|view| view.number == *number)
-        };
-        let answered: Vec<FlushWaiter> = self
-            .flush_waiters
-            .lock()
-            .extract_if(.., |waiter| error.is_some() || !waiter.memtables.iter().any(present))
-            .collect();
+        self.answer(error, |waiter| {
+            let through = waiter.receipt.sequence;
+            let is_hot = |table: &TableId| {
+                let mut segments = published.version.table(*table).iter();
+                segments.any(|s| s.meta.format == SegmentFormat::Hot && s.meta.first <= through)
+            };
+            error.is_some() || waiter.is_flushed(&published) && !waiter.cold.iter().any(is_hot)
+        });
+    }
+
+    /// Answers the requests that wait for Parquet, of one table or of all, with an error.
+    pub fn answer_conversions(&self, table: Option<TableId>, error: &Error) {
+        self.answer(Some(error), |waiter| match table {
+            Some(table) => waiter.cold.contains(&table),
+            None => !waiter.cold.is_empty(),
+        });
+    }
+
+    /// Tables that are to be Parquet now, with the sequence up to which: their rows up to there are in
+    /// segments, so that one rewrite takes them all.
+    pub fn demanded_cold(&self) -> BTreeMap<TableId, Sequence> {
+        let published = self.published.load();
+        let mut demanded = BTreeMap::new();
+        let waiters = self.flush_waiters.lock();
+        for waiter in waiters.iter().filter(|waiter| waiter.is_flushed(&published)) {
+            for table in &waiter.cold {
+                let through = demanded.entry(*table).or_insert(waiter.receipt.sequence);
+                *through = (*through).max(waiter.receipt.sequence);
+            }
+        }
+        demanded
+    }
+
+    fn answer(&self, error: Option<&Error>, ready: impl Fn(&FlushWaiter) -> bool) {
+        let mut waiters = self.flush_waiters.lock();
+        let answered: Vec<FlushWaiter> = waiters.extract_if(.., |waiter| ready(waiter)).collect();
+        drop(waiters);
         for waiter in answered {
             let answer = error.map_or(Ok(waiter.receipt), |error| Err(error.duplicate()));
             // A caller that has left needs no answer.

@@ -159,7 +159,7 @@ fn a_flush_takes_only_what_it_names() {
     for table in ["a", "b"] {
         machine.rows(table, &[Row::at(1).field("v", 1)]);
     }
-    let only = |table: &str| FlushFilter { database: None, table: Some(name(table)) };
+    let only = |table: &str| FlushFilter { table: Some(name(table)), ..FlushFilter::default() };
     let receipt = machine.answer(machine.engine.flush(only("a"))).unwrap();
     assert_eq!((receipt.rows, receipt.changed), (1, true));
     let stats = machine.engine.stats();

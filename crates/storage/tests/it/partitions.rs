@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pulsora_model::Code;
 use pulsora_model::schema::TableOptions;
-use pulsora_storage::{ColdFormat, Command, Options, Order, Scan, Snapshot};
+use pulsora_storage::{ColdFormat, Command, FlushFilter, Options, Order, Scan, Snapshot};
 
 use crate::machine::{DIR, Machine, small_options};
 use crate::rows::{Row, lines, name, read, request, with_ids};
@@ -27,6 +28,37 @@ fn figures(machine: &Machine) -> (u64, u64, usize) {
 fn rows_of(snapshot: &Snapshot, table: &str) -> Vec<String> {
     let table = snapshot.table("default", table).unwrap().id;
     lines(snapshot, &Scan { order: Order::TimeAscending, ..Scan::all(table) }).unwrap()
+}
+
+#[test]
+fn a_flush_that_asks_for_parquet_is_answered_when_everything_so_far_is_parquet() {
+    let mut machine = Machine::with(options());
+    flushes(&machine, 3);
+    machine.rows("t", &[Row::at(10).tag("host", "a").field("v", 10)]);
+    let snapshot = machine.engine.snapshot();
+    let before = rows_of(&snapshot, "t");
+    let filter = FlushFilter { cold: true, ..FlushFilter::default() };
+    let receipt = machine.answer(machine.engine.flush(filter.clone())).unwrap();
+    assert_eq!((receipt.rows, receipt.changed), (1, true));
+    let (hot, cold, _) = figures(&machine);
+    assert_eq!((hot, cold), (0, 1));
+    assert_eq!(rows_of(&machine.engine.snapshot(), "t"), before);
+    drop(snapshot);
+    machine.rows("t", &[Row::at(11).tag("host", "a").field("v", 11)]);
+    machine.flush();
+    assert_eq!(figures(&machine).0, 1, "later rows are hot again");
+    machine.kill();
+    machine.answer(machine.engine.flush(filter)).unwrap();
+    assert_eq!((figures(&machine).0, figures(&machine).1), (0, 2));
+}
+
+#[test]
+fn parquet_is_refused_where_the_cold_format_is_native() {
+    let machine = Machine::with(Options { cold_format: ColdFormat::Native, ..options() });
+    flushes(&machine, 1);
+    let filter = FlushFilter { cold: true, ..FlushFilter::default() };
+    let error = machine.answer(machine.engine.flush(filter)).unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
 }
 
 fn drop_table(machine: &Machine, table: &str) {
