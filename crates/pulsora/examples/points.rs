@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo run --release -p pulsora --example points            # shipped sizes, a temporary directory
 //! cargo run --release -p pulsora --example points -- 1000000 # points of each part
+//! cargo run --release -p pulsora --example points -- 1000000 read # this part alone: append, write or read
 //! ```
 //!
 //! Every part works on a directory of its own with `durability = async`; the final flush of an
@@ -27,23 +28,25 @@ fn main() -> Result<()> {
     let argument = std::env::args().nth(1);
     let points = argument.map_or(10_000_000, |text| text.parse().expect("a number of points"));
     let dir = std::env::temp_dir().join(format!("pulsora-points-{}", std::process::id()));
-    let outcome = measure(&dir, points);
+    let part = std::env::args().nth(2);
+    let outcome = measure(&dir, points, part.as_deref());
     remove(&dir)?;
     outcome
 }
 
-fn measure(dir: &Path, points: i64) -> Result<()> {
-    for series in [1, 1_000, 100_000] {
+fn measure(dir: &Path, points: i64, part: Option<&str>) -> Result<()> {
+    let asked = |name: &str| part.is_none_or(|part| part == name);
+    for series in [1, 1_000, 100_000].into_iter().filter(|_| asked("append")) {
         for threads in [1, 2] {
             let rate = best(dir, |database| append(database, points, series, threads))?;
             println!("append, {threads} thread(s), {series:>6} series: {rate:>6.2} M points/s");
         }
     }
-    for size in [1_000, 10_000, 100_000] {
+    for size in [1_000, 10_000, 100_000].into_iter().filter(|_| asked("write")) {
         let rate = best(dir, |database| write_batches(database, points, size))?;
         println!("write_points, {size:>6} points a call: {rate:>6.2} M points/s");
     }
-    read(dir, points)
+    if asked("read") { read(dir, points) } else { Ok(()) }
 }
 
 fn open(dir: &Path) -> Result<Database> {
