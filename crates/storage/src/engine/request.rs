@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use pulsora_env::block_on;
 use pulsora_model::{
     Code, ColumnKind, ColumnType, Error, Mode, Name, PartitionWidth, Result, Sequence, TableWrite,
 };
@@ -87,12 +88,12 @@ pub struct Receipt {
 pub struct Pending(pub(super) oneshot::Receiver<Result<Receipt>>);
 
 impl Pending {
-    /// Blocks until the answer is there. Not for async contexts.
+    /// Blocks the thread until the answer is there. Async code awaits it instead.
     ///
     /// # Errors
     /// What the request failed with; `closed` when the engine ended first.
     pub fn wait(self) -> Result<Receipt> {
-        self.0.blocking_recv().unwrap_or_else(|_| Err(ended()))
+        block_on(self)
     }
 
     /// The answer if it is there already; for single-threaded runs.
