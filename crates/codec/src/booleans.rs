@@ -3,11 +3,13 @@
 //! Responsible for `constant` and `run-length` of booleans, which also store which rows have a value.
 //! Their blocks are those of [`crate::ints`]. A bitmap is [`crate::raw`].
 
+use std::ops::Range;
+
 use crate::DecodeError;
-use crate::codec::{Codec, CodecId, Kind, Sink, Speed, Values, vector_range, wrong_sink};
+use crate::codec::{CodecId, Speed};
 use crate::ints::constant::Constant;
 use crate::ints::run_length::RunLength;
-use crate::typed::IntegerCodec;
+use crate::typed::{BooleanCodec, IntegerCodec};
 
 #[cfg(test)]
 mod tests;
@@ -19,39 +21,23 @@ pub(crate) struct ConstantBooleans;
 pub(crate) struct RunLengthBooleans;
 
 macro_rules! by_integers {
-    ($codec:ident, $integers:ident, $id:literal, $name:literal) => {
-        impl Codec for $codec {
-            fn id(&self) -> CodecId {
-                CodecId($id)
-            }
+    ($codec:ident, $integers:ident, $id:literal) => {
+        impl BooleanCodec for $codec {
+            const ID: CodecId = CodecId($id);
+            const NAME: &'static str = $integers::NAME;
+            const SPEED: Speed = Speed::Hot;
 
-            fn name(&self) -> &str {
-                $name
-            }
-
-            fn kind(&self) -> Kind {
-                Kind::Booleans
-            }
-
-            fn speed(&self) -> Speed {
-                Speed::Hot
-            }
-
-            fn encode(&self, values: Values<'_>, out: &mut Vec<u8>) -> bool {
-                let Values::Booleans(values) = values else { return false };
+            fn encode(values: &[bool], out: &mut Vec<u8>) -> bool {
                 let integers: Vec<i64> = values.iter().map(|&value| value.into()).collect();
-                integers.is_empty() || $integers::encode(&integers, out)
+                $integers::encode(&integers, out)
             }
 
-            fn decode_vector(
-                &self,
+            fn decode(
                 bytes: &[u8],
                 n: usize,
-                vector: usize,
-                sink: Sink<'_>,
+                range: Range<usize>,
+                out: &mut Vec<bool>,
             ) -> Result<(), DecodeError> {
-                let Sink::Booleans(out) = sink else { return Err(wrong_sink(&sink)) };
-                let range = vector_range(n, vector)?;
                 let mut integers = Vec::with_capacity(range.len());
                 $integers::decode(bytes, n, range, &mut integers)?;
                 if let Some(other) = integers.iter().find(|&&integer| integer as u64 > 1) {
@@ -65,5 +51,5 @@ macro_rules! by_integers {
     };
 }
 
-by_integers!(ConstantBooleans, Constant, 0x0301, "constant");
-by_integers!(RunLengthBooleans, RunLength, 0x0302, "run-length");
+by_integers!(ConstantBooleans, Constant, 0x0301);
+by_integers!(RunLengthBooleans, RunLength, 0x0302);

@@ -27,7 +27,7 @@ use crate::raw::{RawBooleans, RawFloats, RawIntegers, RawText};
 use crate::text::{
     dictionary::DictionaryText, fsst::FsstText, plain::PlainText, zstandard::ZstdText,
 };
-use crate::typed::{OfFloats, OfIntegers};
+use crate::typed::{OfBooleans, OfFloats, OfIntegers, OfText};
 use crate::zstandard::{ZstdFloats, ZstdIntegers};
 
 #[cfg(test)]
@@ -67,15 +67,15 @@ static BUILTIN: LazyLock<Codecs> = LazyLock::new(|| {
         Arc::new(OfFloats(PcoFloats)),
         Arc::new(OfFloats(ZstdFloats)),
         // Booleans.
-        Arc::new(RawBooleans),
-        Arc::new(ConstantBooleans),
-        Arc::new(RunLengthBooleans),
+        Arc::new(OfBooleans(RawBooleans)),
+        Arc::new(OfBooleans(ConstantBooleans)),
+        Arc::new(OfBooleans(RunLengthBooleans)),
         // Text.
-        Arc::new(RawText),
-        Arc::new(PlainText),
-        Arc::new(DictionaryText),
-        Arc::new(FsstText),
-        Arc::new(ZstdText),
+        Arc::new(OfText(RawText)),
+        Arc::new(OfText(PlainText)),
+        Arc::new(OfText(DictionaryText)),
+        Arc::new(OfText(FsstText)),
+        Arc::new(OfText(ZstdText)),
     ];
     all.sort_by_key(|codec| codec.id());
     Codecs { all }

@@ -10,8 +10,8 @@
 use std::ops::Range;
 
 use crate::DecodeError;
-use crate::codec::{Codec, CodecId, Kind, Sink, Speed, Text, Values, vector_range, wrong_sink};
-use crate::typed::{FloatCodec, IntegerCodec};
+use crate::codec::{CodecId, Speed, Text, vector_range};
+use crate::typed::{BooleanCodec, FloatCodec, IntegerCodec, TextCodec, TextSink};
 
 /// Integers as they are.
 pub(crate) struct RawIntegers;
@@ -68,25 +68,12 @@ impl FloatCodec for RawFloats {
     }
 }
 
-impl Codec for RawBooleans {
-    fn id(&self) -> CodecId {
-        CodecId(0x0300)
-    }
+impl BooleanCodec for RawBooleans {
+    const ID: CodecId = CodecId(0x0300);
+    const NAME: &'static str = "raw";
+    const SPEED: Speed = Speed::Hot;
 
-    fn name(&self) -> &str {
-        "raw"
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Booleans
-    }
-
-    fn speed(&self) -> Speed {
-        Speed::Hot
-    }
-
-    fn encode(&self, values: Values<'_>, out: &mut Vec<u8>) -> bool {
-        let Values::Booleans(values) = values else { return false };
+    fn encode(values: &[bool], out: &mut Vec<u8>) -> bool {
         let byte = |eight: &[bool]| {
             eight.iter().enumerate().fold(0, |byte, (bit, &value)| byte | u8::from(value) << bit)
         };
@@ -94,15 +81,12 @@ impl Codec for RawBooleans {
         true
     }
 
-    fn decode_vector(
-        &self,
+    fn decode(
         bytes: &[u8],
         n: usize,
-        vector: usize,
-        sink: Sink<'_>,
+        range: Range<usize>,
+        out: &mut Vec<bool>,
     ) -> Result<(), DecodeError> {
-        let Sink::Booleans(out) = sink else { return Err(wrong_sink(&sink)) };
-        let range = vector_range(n, vector)?;
         exact_len(bytes, n.div_ceil(8), "raw booleans")?;
         // A vector starts at a multiple of 1,024 and so at a whole byte.
         let mut left = range.len();
@@ -115,25 +99,12 @@ impl Codec for RawBooleans {
     }
 }
 
-impl Codec for RawText {
-    fn id(&self) -> CodecId {
-        CodecId(0x0400)
-    }
+impl TextCodec for RawText {
+    const ID: CodecId = CodecId(0x0400);
+    const NAME: &'static str = "raw";
+    const SPEED: Speed = Speed::Hot;
 
-    fn name(&self) -> &str {
-        "raw"
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Text
-    }
-
-    fn speed(&self) -> Speed {
-        Speed::Hot
-    }
-
-    fn encode(&self, values: Values<'_>, out: &mut Vec<u8>) -> bool {
-        let Values::Text(Text { offsets, bytes }) = values else { return false };
+    fn encode(Text { offsets, bytes }: Text<'_>, out: &mut Vec<u8>) -> bool {
         if let Some((_, ends)) = offsets.split_first() {
             out.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
             out.extend_from_slice(bytes);
@@ -141,14 +112,13 @@ impl Codec for RawText {
         true
     }
 
-    fn decode_vector(
-        &self,
+    fn decode(
         bytes: &[u8],
         n: usize,
         vector: usize,
-        sink: Sink<'_>,
+        sink: TextSink<'_>,
     ) -> Result<(), DecodeError> {
-        let Sink::Text { offsets, bytes: out } = sink else { return Err(wrong_sink(&sink)) };
+        let TextSink { offsets, bytes: out } = sink;
         let range = vector_range(n, vector)?;
         let Some((ends, strings)) = bytes.split_at_checked(n * 4) else {
             return Err(DecodeError::Truncated {

@@ -14,10 +14,10 @@ use foldhash::fast::RandomState;
 
 use super::strings;
 use crate::DecodeError;
-use crate::codec::{Codec, CodecId, Kind, Sink, Speed, Text, Values, vector_range, wrong_sink};
+use crate::codec::{CodecId, Speed, Text, vector_range};
 use crate::cursor::{take_array, take_slice};
 use crate::ints::patched::FrameOfReference;
-use crate::typed::IntegerCodec;
+use crate::typed::{IntegerCodec, TextCodec, TextSink};
 
 /// After an eighth of the strings, and at least this many, the dictionary is given up when more than
 /// three quarters of them were new: hosts that take turns repeat late.
@@ -29,32 +29,13 @@ const COPY: usize = 16;
 /// See the module.
 pub(crate) struct DictionaryText;
 
-impl Codec for DictionaryText {
-    fn id(&self) -> CodecId {
-        CodecId(0x0403)
-    }
+impl TextCodec for DictionaryText {
+    const ID: CodecId = CodecId(0x0403);
+    const NAME: &'static str = "dictionary";
+    const SPEED: Speed = Speed::Hot;
+    const HAS_TABLE: bool = true;
 
-    fn name(&self) -> &str {
-        "dictionary"
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Text
-    }
-
-    fn speed(&self) -> Speed {
-        Speed::Hot
-    }
-
-    fn has_table(&self) -> bool {
-        true
-    }
-
-    fn encode(&self, values: Values<'_>, out: &mut Vec<u8>) -> bool {
-        let Values::Text(text) = values else { return false };
-        if text.is_empty() {
-            return true;
-        }
+    fn encode(text: Text<'_>, out: &mut Vec<u8>) -> bool {
         let Some((distinct, codes)) = number(text) else { return false };
         // At most one for each string of a block, and together no more bytes than the block's.
         out.extend_from_slice(&(distinct.len() as u32).to_le_bytes());
@@ -68,14 +49,12 @@ impl Codec for DictionaryText {
         FrameOfReference::encode(&codes, out)
     }
 
-    fn decode_vector(
-        &self,
+    fn decode(
         mut bytes: &[u8],
         n: usize,
         vector: usize,
-        sink: Sink<'_>,
+        out: TextSink<'_>,
     ) -> Result<(), DecodeError> {
-        let Sink::Text { offsets, bytes: out } = sink else { return Err(wrong_sink(&sink)) };
         let range = vector_range(n, vector)?;
         let count = u32::from_le_bytes(take_array(&mut bytes, "dictionary")?) as usize;
         let length = count.saturating_add(1).saturating_mul(4);
@@ -96,7 +75,7 @@ impl Codec for DictionaryText {
             total += place.len();
             places.push(place.start);
         }
-        strings::append(&codes, offsets, out, |out| {
+        strings::append(&codes, out.offsets, out.bytes, |out| {
             let start = out.len();
             out.resize(start + total + COPY, 0);
             let mut rest = &mut out[start..];

@@ -14,8 +14,9 @@ use fsst::{Compressor, Decompressor, Symbol};
 
 use super::strings;
 use crate::DecodeError;
-use crate::codec::{Codec, CodecId, Kind, Sink, Speed, Values, wrong_sink};
+use crate::codec::{CodecId, Speed, Text};
 use crate::cursor::{take_byte, take_slice};
+use crate::typed::{TextCodec, TextSink};
 
 /// The code before a byte that stands for itself.
 const ESCAPE: u8 = 255;
@@ -23,56 +24,33 @@ const ESCAPE: u8 = 255;
 /// See the module.
 pub(crate) struct FsstText;
 
-impl Codec for FsstText {
-    fn id(&self) -> CodecId {
-        CodecId(0x0410)
-    }
+impl TextCodec for FsstText {
+    const ID: CodecId = CodecId(0x0410);
+    const NAME: &'static str = "fsst";
+    const SPEED: Speed = Speed::Hot;
 
-    fn name(&self) -> &str {
-        "fsst"
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Text
-    }
-
-    fn speed(&self) -> Speed {
-        Speed::Hot
-    }
-
-    fn encode(&self, values: Values<'_>, out: &mut Vec<u8>) -> bool {
-        let Values::Text(text) = values else { return false };
-        if text.is_empty() {
-            return true;
-        }
-        let start = out.len();
+    fn encode(text: Text<'_>, out: &mut Vec<u8>) -> bool {
         let compressor = Compressor::train(&(0..text.len()).map(|i| text.value(i)).collect());
         put_table(&compressor, out);
-        let stored = strings::encode(text, out, |strings, out| {
+        strings::encode(text, out, |strings, out| {
             out.extend(compressor.compress(strings));
             true
-        });
-        if !stored {
-            out.truncate(start);
-        }
-        stored
+        })
     }
 
-    fn decode_vector(
-        &self,
+    fn decode(
         mut bytes: &[u8],
         n: usize,
         vector: usize,
-        sink: Sink<'_>,
+        out: TextSink<'_>,
     ) -> Result<(), DecodeError> {
-        let Sink::Text { offsets, bytes: out } = sink else { return Err(wrong_sink(&sink)) };
         let (symbols, lengths) = take_table(&mut bytes)?;
         let decompressor = Decompressor::new(&symbols, &lengths);
         let (lengths, codes) = strings::find(bytes, n, vector)?;
         if codes.last() == Some(&ESCAPE) {
             return Err(DecodeError::Invalid { what: "last FSST code", found: ESCAPE.into() });
         }
-        strings::append(&lengths, offsets, out, |out| {
+        strings::append(&lengths, out.offsets, out.bytes, |out| {
             let start = out.len();
             out.reserve(decompressor.max_decompression_capacity(codes));
             // It panics when the last code is an escape, seen to above, and when the room is too small.

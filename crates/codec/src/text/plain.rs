@@ -3,52 +3,27 @@
 
 use super::strings;
 use crate::DecodeError;
-use crate::codec::{Codec, CodecId, Kind, Sink, Speed, Values, wrong_sink};
+use crate::codec::{CodecId, Speed, Text};
+use crate::typed::{TextCodec, TextSink};
 
 /// See the module.
 pub(crate) struct PlainText;
 
-impl Codec for PlainText {
-    fn id(&self) -> CodecId {
-        CodecId(0x0401)
+impl TextCodec for PlainText {
+    const ID: CodecId = CodecId(0x0401);
+    const NAME: &'static str = "plain";
+    const SPEED: Speed = Speed::Hot;
+
+    fn encode(text: Text<'_>, out: &mut Vec<u8>) -> bool {
+        strings::encode(text, out, |strings, out| {
+            out.extend_from_slice(strings);
+            true
+        })
     }
 
-    fn name(&self) -> &str {
-        "plain"
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Text
-    }
-
-    fn speed(&self) -> Speed {
-        Speed::Hot
-    }
-
-    fn encode(&self, values: Values<'_>, out: &mut Vec<u8>) -> bool {
-        let Values::Text(text) = values else { return false };
-        let start = out.len();
-        let stored = text.is_empty()
-            || strings::encode(text, out, |strings, out| {
-                out.extend_from_slice(strings);
-                true
-            });
-        if !stored {
-            out.truncate(start);
-        }
-        stored
-    }
-
-    fn decode_vector(
-        &self,
-        bytes: &[u8],
-        n: usize,
-        vector: usize,
-        sink: Sink<'_>,
-    ) -> Result<(), DecodeError> {
-        let Sink::Text { offsets, bytes: out } = sink else { return Err(wrong_sink(&sink)) };
+    fn decode(bytes: &[u8], n: usize, vector: usize, out: TextSink<'_>) -> Result<(), DecodeError> {
         let (lengths, strings) = strings::find(bytes, n, vector)?;
-        strings::append(&lengths, offsets, out, |out| {
+        strings::append(&lengths, out.offsets, out.bytes, |out| {
             out.extend_from_slice(strings);
             Ok(())
         })

@@ -3,8 +3,10 @@ use super::fsst::FsstText;
 use super::plain::PlainText;
 use super::zstandard::ZstdText;
 use crate::codec::{Codec, Sink, Text, VECTOR_VALUES, Values};
+use crate::typed::OfText;
 
-const CODECS: [&dyn Codec; 4] = [&PlainText, &DictionaryText, &FsstText, &ZstdText];
+const CODECS: [&dyn Codec; 4] =
+    [&OfText(PlainText), &OfText(DictionaryText), &OfText(FsstText), &OfText(ZstdText)];
 
 /// Strings end to end.
 struct Column {
@@ -117,11 +119,11 @@ fn check_damaged(codec: &dyn Codec, block: &[u8]) {
 fn a_code_that_escapes_nothing_is_refused() {
     let column = Column::of((0..10).map(|i| format!("line {i}")));
     let mut block = Vec::new();
-    assert!(FsstText.encode(Values::Text(column.text()), &mut block));
+    assert!(OfText(FsstText).encode(Values::Text(column.text()), &mut block));
     // The codes of the last string end the block.
     *block.last_mut().unwrap() = 255;
     let (mut offsets, mut bytes) = (Vec::new(), Vec::new());
     let sink = Sink::Text { offsets: &mut offsets, bytes: &mut bytes };
-    let error = FsstText.decode_vector(&block, 10, 0, sink).unwrap_err();
+    let error = OfText(FsstText).decode_vector(&block, 10, 0, sink).unwrap_err();
     assert_eq!(error.to_string(), "last FSST code: 255 is not valid");
 }
