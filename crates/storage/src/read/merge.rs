@@ -15,7 +15,7 @@ use arrow::array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::row::{Row, RowConverter, Rows, SortField};
-use pulsora_model::{Column, ColumnId, ColumnKind, Error, Mode, Result};
+use pulsora_model::{Column, ColumnId, ColumnKind, Error, Mode, Result, TableSchema};
 
 use super::scan::ScanStream;
 use super::source::BATCH_ROWS;
@@ -31,6 +31,24 @@ pub(crate) struct Merge {
     /// The order: tags, then time. Columns that have one value in all sources may be left out.
     pub keys: Vec<ColumnId>,
     pub mode: Mode,
+}
+
+/// Whole rows of a table as one stream: a single source as it is. All have the columns of `schema` in
+/// its order.
+///
+/// # Errors
+/// As [`merge`].
+pub(super) fn merge_rows(mut sources: Vec<ScanStream>, schema: &TableSchema) -> Result<ScanStream> {
+    if sources.len() == 1 {
+        return Ok(sources.remove(0));
+    }
+    merge(Merge {
+        sources,
+        columns: schema.columns.clone(),
+        give: schema.columns.clone(),
+        keys: schema.tags().map(|tag| tag.id).chain([schema.time().id]).collect(),
+        mode: schema.mode,
+    })
 }
 
 /// The merged stream.

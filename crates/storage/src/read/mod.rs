@@ -2,11 +2,12 @@
 //!
 //! `scan.rs` says what is asked, in ids and bounds · `snapshot.rs` is the moment that is read ·
 //! `plan.rs` turns a scan into streams over `table_scan.rs`, the sources of one table, cut by
-//! `pieces.rs` where they overlap · `source.rs`
-//! gives the rows of one segment or chunk (`chunk_rows.rs`) in key order · `replaced.rs` finds rows
-//! whose id came again · `merge.rs` brings overlapping sources together · `time_order.rs` answers in
-//! time order · `field.rs` tests values · `fold/` computes aggregates · `statistics.rs` without rows, `row.rs` with one · `flush_rows.rs` gives a flush all
-//! rows of a memtable.
+//! `pieces.rs` where they overlap · `source.rs` gives the rows of one segment or chunk
+//! (`chunk_rows.rs`) in key order · `replaced.rs` finds rows whose id came again · `merge.rs` brings
+//! overlapping sources together, `streams.rs` those that follow each other · `time_order.rs` answers in
+//! time order · `field.rs` tests values · `fold/` computes aggregates · `statistics.rs` answers without
+//! rows, `row.rs` with one · `flush_rows.rs` gives a flush all rows of a memtable, `rewrite_rows.rs` a
+//! rewrite those of segments.
 
 mod chunk_rows;
 mod field;
@@ -22,6 +23,7 @@ mod scan;
 mod snapshot;
 mod source;
 mod statistics;
+mod streams;
 mod table_scan;
 mod time_order;
 

@@ -14,6 +14,7 @@ use super::pieces::Piece;
 use super::scan::{Order, Scan, ScanCounters, ScanPlan, ScanStream};
 use super::snapshot::Snapshot;
 use super::source::{BATCH_ROWS, Rows};
+use super::streams::chained;
 use super::table_scan::TableScan;
 use super::time_order::time_ordered;
 use crate::segment::ROW_GROUP_ROWS;
@@ -196,17 +197,7 @@ fn balanced(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
 fn chain(table: TableScan, parts: Vec<Part>, columns: Vec<Column>) -> ScanStream {
     let streams =
         parts.into_iter().map(move |part| table.stream(&part.piece, &columns, part.groups));
-    until_error(Box::new(streams.flatten()))
-}
-
-/// Ends a stream after its first error.
-fn until_error(mut stream: ScanStream) -> ScanStream {
-    let mut failed = false;
-    Box::new(std::iter::from_fn(move || {
-        let next = if failed { None } else { stream.next() };
-        failed = matches!(next, Some(Err(_)));
-        next
-    }))
+    chained(streams)
 }
 
 /// Cuts a stream when the rows that are left for all streams are used up.

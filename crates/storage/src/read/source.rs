@@ -32,17 +32,27 @@ pub(super) struct Ask {
 }
 
 impl Ask {
+    /// Every row.
+    pub fn all(schema: Arc<TableSchema>) -> Ask {
+        Ask {
+            schema,
+            time: TimeRange::ALL,
+            tags: Arc::new([]),
+            fields: Arc::new([]),
+            batch_rows: BATCH_ROWS,
+            counters: Arc::new(ScanCounters::default()),
+        }
+    }
+
     /// The same for another range of time.
     pub fn within(&self, time: TimeRange) -> Ask {
         Ask { time, ..self.clone() }
     }
 
     /// The field predicates with their columns.
-    fn field_columns(&self) -> Vec<(Column, FieldPredicate)> {
-        let columns = self.fields.iter().filter_map(|predicate| {
-            Some((self.schema.column_by_id(predicate.column)?.clone(), predicate.clone()))
-        });
-        columns.collect()
+    pub fn field_columns(&self) -> impl Iterator<Item = (&Column, &FieldPredicate)> {
+        let fields = self.fields.iter();
+        fields.filter_map(|field| Some((self.schema.column_by_id(field.column)?, field)))
     }
 
     /// The only value that a tag may have, if the predicates say so.
@@ -120,6 +130,21 @@ impl Source {
     pub fn shares_keys(&self, other: &Source) -> bool {
         let ((min, max), (other_min, other_max)) = (self.key_range(), other.key_range());
         min.order(&other_max).is_le() && other_min.order(&max).is_le()
+    }
+
+    /// By smallest series, then by earliest time.
+    pub fn key_order(&self, other: &Source) -> Ordering {
+        let starts = self.key_range().0.order(&other.key_range().0);
+        starts.then(self.time.start_ns.cmp(&other.time.start_ns))
+    }
+
+    /// Whether every key is less than every key of `next`; one series may go on in it.
+    pub fn ends_before(&self, next: &Source) -> bool {
+        match self.key_range().1.order(&next.key_range().0) {
+            Ordering::Less => true,
+            Ordering::Equal => self.time.end_ns < next.time.start_ns,
+            Ordering::Greater => false,
+        }
     }
 
     /// Ranges that hold the times of all rows, ascending and disjoint.
@@ -218,7 +243,7 @@ impl Source {
                     time_column: ask.schema.time().id,
                     time: ask.time,
                     tags: ask.tags.to_vec(),
-                    fields: ask.field_columns(),
+                    fields: ask.field_columns().map(|(c, f)| (c.clone(), f.clone())).collect(),
                     rows,
                     groups,
                     batch_rows: ask.batch_rows,

@@ -15,6 +15,7 @@ use super::replaced::{bounds, replaced};
 use super::scan::{ScanCounters, ScanStream, TagPredicate, TimeRange};
 use super::snapshot::Snapshot;
 use super::source::{Ask, BATCH_ROWS, Source};
+use super::streams::lazy;
 use crate::segment::{SegmentAsk, SegmentView};
 
 /// The sources of a table that a scan reads.
@@ -179,19 +180,4 @@ fn open_all(
         keys,
         mode: ask.schema.mode,
     })
-}
-
-/// A stream that is opened when its first batch is asked for.
-fn lazy(open: impl FnOnce() -> Result<ScanStream> + Send + 'static) -> ScanStream {
-    let mut open = Some(open);
-    let mut stream: Option<ScanStream> = None;
-    Box::new(std::iter::from_fn(move || {
-        if let Some(open) = open.take() {
-            match open() {
-                Ok(opened) => stream = Some(opened),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        stream.as_mut()?.next()
-    }))
 }

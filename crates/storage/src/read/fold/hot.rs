@@ -143,12 +143,9 @@ impl FoldPart {
         check: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
         let mut select = RowSelect::of_series(hot, series, ask.time, listed)?;
-        let predicates: Vec<BoundPredicate> = ask
-            .fields
-            .iter()
-            .filter_map(|test| Some((ask.schema.column_by_id(test.column)?, test)))
-            .map(|(column, test)| BoundPredicate::new(hot, column, test))
-            .collect();
+        let predicates = ask.field_columns();
+        let predicates: Vec<BoundPredicate> =
+            predicates.map(|(column, test)| BoundPredicate::new(hot, column, test)).collect();
         let columns: Vec<Option<&HotColumn>> =
             self.shape.folded.iter().map(|folded| hot.column(folded.column.id)).collect();
         // Without its times a bucket is known if it is the same for the whole segment.
@@ -170,21 +167,7 @@ impl FoldPart {
             for predicate in &predicates {
                 rows = predicate.narrow(hot, rows)?;
             }
-            let arrays = self.shape.folded.iter().zip(&columns).map(|(folded, column)| {
-                // Of most counts the values are not looked at.
-                let column =
-                    column.filter(|column| folded.wants.values() || has_nulls(hot, column));
-                let array: Option<ArrayRef> = match column {
-                    None => None,
-                    Some(column) => Some(hot.gather(column, &rows)?),
-                };
-                let ty = folded.column.arrow_type();
-                Ok(match array {
-                    Some(array) if *array.data_type() != ty => Some(cast(&array, &ty)?),
-                    array => array,
-                })
-            });
-            let arrays = arrays.collect::<Result<Vec<_>>>()?;
+            let arrays = self.gathered(hot, &columns, &rows)?;
             let of_columns = self.shape.folded.iter().zip(&columns).zip(&arrays);
             let folded = of_columns.map(|((_, column), array)| match (column, array) {
                 (_, Some(array)) => slices(array),
@@ -213,6 +196,24 @@ impl FoldPart {
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// The values of the folded columns at `rows`; none of a column that the segment lacks or whose
+    /// values are not looked at.
+    fn gathered(
+        &self,
+        hot: &HotSegment,
+        columns: &[Option<&HotColumn>],
+        rows: &[Range<u32>],
+    ) -> Result<Vec<Option<ArrayRef>>> {
+        let arrays = self.shape.folded.iter().zip(columns).map(|(folded, column)| {
+            // Of most counts the values are not looked at.
+            let column = column.filter(|column| folded.wants.values() || has_nulls(hot, column));
+            let Some(column) = column else { return Ok(None) };
+            let (array, ty) = (hot.gather(column, rows)?, folded.column.arrow_type());
+            Ok(Some(if *array.data_type() == ty { array } else { cast(&array, &ty)? }))
+        });
+        arrays.collect()
     }
 }
 

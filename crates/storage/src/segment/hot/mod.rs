@@ -90,7 +90,7 @@
 //! up to · `series_set.rs` the tags · `columns.rs` the values of one block, `series_builder.rs` the
 //! series while they are written · `hours.rs` sums of hours, both ways · `writer.rs` sorted rows →
 //! bytes · `place.rs` several segments in one object · `source.rs` the bytes of an opened one ·
-//! `cache.rs` what was decoded · `reader.rs` vectors, `hour_sums.rs` sums of hours, `gather.rs`
+//! `cache.rs` what was decoded · `opening.rs` checked parts, `reader.rs` vectors, `hour_sums.rs` sums of hours, `gather.rs`
 //! chosen rows of an opened segment · `select.rs` and `predicate.rs` which rows are asked for ·
 //! `rows.rs` → batches · `verify.rs` everything at once.
 //!
@@ -104,6 +104,7 @@ mod format;
 mod gather;
 mod hour_sums;
 mod hours;
+mod opening;
 mod place;
 mod predicate;
 mod reader;
