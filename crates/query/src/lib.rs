@@ -2,12 +2,11 @@
 //! planner (DataFusion).
 //!
 //! Path of a statement: `engine.rs` (slot, deadline) → `plans/` (has it been planned before?) → `sql/`
-//! (text → statement, names, params) →
-//! `session.rs` and `catalog.rs` (what the planner sees of one snapshot) → `scan/` (what is pushed
-//! into the engine's scan) → `fold/` (aggregates that the engine answers itself) → `functions/` → `run/`
-//! (batches on their way out). `insert.rs` turns rows
-//! into a batch for the engine, `answers.rs` answers what needs no plan, `error.rs` puts the planner's
-//! errors into the words of the contract.
+//! (text → statement, names, params) → `session.rs` and `catalog.rs` (what the planner sees of one
+//! snapshot) → `scan/` (what is pushed into the engine's scan) → `fold/` (aggregates that the engine
+//! answers itself; `leaf.rs` is what operators without inputs have in common) → `functions/` → `run/`
+//! (batches on their way out). `insert.rs` turns rows into a batch for the engine, `answers.rs` answers
+//! what needs no plan, `error.rs` puts the planner's errors into the words of the contract.
 //!
 //! Knows no HTTP and no result format, and stores nothing but spilled rows of running queries.
 //!
@@ -25,6 +24,7 @@ mod error;
 mod fold;
 mod functions;
 mod insert;
+mod leaf;
 mod options;
 mod plans;
 mod request;

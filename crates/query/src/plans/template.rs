@@ -21,6 +21,7 @@ use super::key::Key;
 use super::terms::Terms;
 use crate::catalog::Moment;
 use crate::fold::{FoldExec, FoldShape};
+use crate::leaf::no_inputs;
 use crate::scan::{ScanExec, ScanShape, Selection};
 
 /// What one operator of a plan takes in memory, bytes, about: itself, its properties and schema.
@@ -176,34 +177,7 @@ impl ExecutionPlan for Hole {
         &self.0
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> PlanResult<TreeNodeRecursion>,
-    ) -> PlanResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
+    no_inputs!();
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> PlanResult<SendableRecordBatchStream> {
         internal_err!("a plan with a hole was executed")
