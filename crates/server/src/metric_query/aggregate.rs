@@ -7,25 +7,13 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use pulsora_model::{Code, ColumnKind, ColumnType, Error, Result, TableSchema};
-use pulsora_storage::{Aggregate, Bucket, Fold, ScanCounters, Snapshot};
+use pulsora_storage::{Aggregate, Bucket, Fold, Function, ScanCounters, Snapshot};
 use serde_json::{Map, Value};
 
 use super::columns::{Cell, Values};
 use super::points::{point, push};
 use super::request::{MetricQuery, ms, tag};
 use crate::config::parse_duration;
-
-/// What is made of the values of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Function {
-    Avg,
-    Sum,
-    Min,
-    Max,
-    Count,
-    First,
-    Last,
-}
 
 /// An aggregation as it was asked for.
 #[derive(Clone, Debug)]
@@ -46,7 +34,7 @@ impl Aggregation {
     pub fn read(body: &Value, schema: &TableSchema, start_ns: i64) -> Result<Option<Aggregation>> {
         let function = match &body["aggregate"] {
             Value::Null if body["step"].is_null() && body["group_by"].is_null() => return Ok(None),
-            Value::String(name) => Function::parse(name)?,
+            Value::String(name) => function(name)?,
             _ => return Err(invalid("step and group_by need an aggregate", FUNCTIONS)),
         };
         let step_ns = match &body["step"] {
@@ -68,23 +56,21 @@ impl Aggregation {
     fn fold(&self, query: &MetricQuery) -> Result<(Fold, Vec<String>)> {
         let by = self.group_by.iter().map(|name| tag(name, &query.schema));
         let fields = query.schema.columns.iter().filter(|column| {
-            column.kind == ColumnKind::Field && self.function.applies_to(column.ty)
+            column.kind == ColumnKind::Field && applies_to(self.function, column.ty)
         });
         let (names, aggregates) = fields
             .map(|field| {
-                let aggregate = Aggregate { function: self.function.of_fold(), column: field.id };
+                let aggregate = Aggregate { function: self.function, column: field.id };
                 (field.name.to_string(), aggregate)
             })
             .unzip();
         let fold = Fold {
-            table: query.schema.id,
             time: query.scan.time,
             tags: query.scan.tags.clone(),
-            fields: Vec::new(),
             by: by.collect::<Result<_>>()?,
             bucket: self.step_ns.map(|width_ns| Bucket { width_ns, origin_ns: 0 }),
             aggregates,
-            newest_buckets: None,
+            ..Fold::all(query.schema.id)
         };
         Ok((fold, names))
     }
@@ -164,41 +150,27 @@ impl Aggregation {
     }
 }
 
-impl Function {
-    /// Whether values of this type can be aggregated so.
-    fn applies_to(self, ty: ColumnType) -> bool {
-        match self {
-            Function::Count | Function::First | Function::Last => ty != ColumnType::Untyped,
-            Function::Avg | Function::Sum | Function::Min | Function::Max => {
-                matches!(ty, ColumnType::I64 | ColumnType::U64 | ColumnType::F64)
-            }
+/// Whether values of this type can be aggregated so.
+fn applies_to(function: Function, ty: ColumnType) -> bool {
+    match function {
+        Function::Sum | Function::Mean | Function::Min | Function::Max => {
+            matches!(ty, ColumnType::I64 | ColumnType::U64 | ColumnType::F64)
         }
+        _ => ty != ColumnType::Untyped,
     }
+}
 
-    fn of_fold(self) -> pulsora_storage::Function {
-        match self {
-            Function::Avg => pulsora_storage::Function::Mean,
-            Function::Sum => pulsora_storage::Function::Sum,
-            Function::Min => pulsora_storage::Function::Min,
-            Function::Max => pulsora_storage::Function::Max,
-            Function::Count => pulsora_storage::Function::Count,
-            Function::First => pulsora_storage::Function::First,
-            Function::Last => pulsora_storage::Function::Last,
-        }
-    }
-
-    fn parse(name: &str) -> Result<Function> {
-        Ok(match name.to_ascii_lowercase().as_str() {
-            "avg" | "mean" => Function::Avg,
-            "sum" => Function::Sum,
-            "min" => Function::Min,
-            "max" => Function::Max,
-            "count" => Function::Count,
-            "first" => Function::First,
-            "last" => Function::Last,
-            _ => return Err(invalid(format!("{name:?} is not an aggregate"), FUNCTIONS)),
-        })
-    }
+fn function(name: &str) -> Result<Function> {
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "avg" | "mean" => Function::Mean,
+        "sum" => Function::Sum,
+        "min" => Function::Min,
+        "max" => Function::Max,
+        "count" => Function::Count,
+        "first" => Function::First,
+        "last" => Function::Last,
+        _ => return Err(invalid(format!("{name:?} is not an aggregate"), FUNCTIONS)),
+    })
 }
 
 const FUNCTIONS: &str = "use aggregate avg, sum, min, max, count, first or last";

@@ -26,7 +26,6 @@ pub fn sampled(app: &App) -> String {
 
 fn process(app: &App, text: &mut Text) {
     let resident = memory::resident();
-    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
     text.labelled(
         "pulsora_build_info",
         "Always 1; the version is a label.",
@@ -55,8 +54,6 @@ fn process(app: &App, text: &mut Text) {
 }
 
 fn log(stats: &EngineStats, text: &mut Text) {
-    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
-    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
     text.histogram(
         "pulsora_wal_sync_seconds",
         "Time of each sync of the log to disk.",
@@ -124,8 +121,6 @@ fn log(stats: &EngineStats, text: &mut Text) {
 }
 
 fn memtables(stats: &EngineStats, text: &mut Text) {
-    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
-    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
     gauge(text, "pulsora_memtables", "Memtables, open and sealed.", stats.memtables);
     gauge(text, "pulsora_memtable_bytes", "Bytes of rows in memory.", stats.memtable_bytes);
     gauge(text, "pulsora_memtable_rows", "Rows in memory.", stats.memtable_rows);
@@ -148,7 +143,6 @@ fn memtables(stats: &EngineStats, text: &mut Text) {
 }
 
 fn compaction(stats: &EngineStats, text: &mut Text) {
-    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
     let merges = "Rewrites of hot segments into fewer.";
     counter(text, "pulsora_merges_total", merges, stats.merges);
     let conversions = "Rewrites of cold partitions into Parquet.";
@@ -167,8 +161,6 @@ fn compaction(stats: &EngineStats, text: &mut Text) {
 }
 
 fn caches(blocks: &CacheFigures, plans: PlanStats, text: &mut Text) {
-    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
-    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
     let hits = "Look-ups of decoded data that found it.";
     counter(text, "pulsora_block_cache_hits_total", hits, blocks.hits);
     let misses = "Look-ups of decoded data that did not find it.";
@@ -186,7 +178,6 @@ fn caches(blocks: &CacheFigures, plans: PlanStats, text: &mut Text) {
 }
 
 fn segments(stats: &EngineStats, text: &mut Text) {
-    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
     gauge(text, "pulsora_segments", "Segments.", stats.segments);
     gauge(text, "pulsora_segment_bytes", "Bytes of segments on disk.", stats.segment_bytes);
     gauge(text, "pulsora_segment_rows", "Rows in segments.", stats.segment_rows);
@@ -210,10 +201,16 @@ fn segments(stats: &EngineStats, text: &mut Text) {
 fn pool(app: &App, text: &mut Text) {
     let Ok(running) = app.running() else { return };
     let pool = running.queries.pool();
-    let gauge = |text: &mut Text, name, help, value: u64| text.gauge(name, help, value as f64);
-    let counter = |text: &mut Text, name, help, value: u64| text.counter(name, help, value as f64);
     gauge(text, "pulsora_query_pool_size", "Queries that may run at once.", pool.pool_size as u64);
     gauge(text, "pulsora_query_pool_active", "Queries that run.", pool.active);
     gauge(text, "pulsora_query_pool_queue", "Queries that wait.", pool.queue_depth);
     counter(text, "pulsora_queries_total", "Queries that ended.", app.metrics.queries_served());
+}
+
+fn counter(text: &mut Text, name: &str, help: &str, value: u64) {
+    text.counter(name, help, value as f64);
+}
+
+fn gauge(text: &mut Text, name: &str, help: &str, value: u64) {
+    text.gauge(name, help, value as f64);
 }
