@@ -30,6 +30,7 @@ use parquet::file::properties::WriterProperties;
 use pulsora_bench::args::Args;
 use pulsora_bench::bodies::{Bodies, Protocol};
 use pulsora_bench::cpu::{FIELDS, Fleet, START_NS, TAGS, Workload};
+use pulsora_bench::outcome::exit_code;
 
 /// Rows that are made before they are written.
 const ROUND_ROWS: usize = 100_000;
@@ -42,13 +43,7 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    match settings().and_then(|settings| generate(&settings)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(settings().and_then(|settings| generate(&settings)))
 }
 
 fn settings() -> Result<Settings, String> {

@@ -25,6 +25,7 @@ use pulsora_bench::bodies::{Bodies, Protocol};
 use pulsora_bench::cpu::{Fleet, Workload};
 use pulsora_bench::http::Client;
 use pulsora_bench::latency::{self, Run};
+use pulsora_bench::outcome::exit_code;
 use pulsora_bench::report::Report;
 
 /// Rows whose bodies are made at once, by default.
@@ -47,13 +48,7 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    match settings().and_then(|settings| ingest(&settings)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(settings().and_then(|settings| ingest(&settings)))
 }
 
 fn settings() -> Result<Settings, String> {

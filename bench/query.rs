@@ -18,6 +18,7 @@ use std::time::Instant;
 use pulsora_bench::args::Args;
 use pulsora_bench::http::Client;
 use pulsora_bench::latency;
+use pulsora_bench::outcome::exit_code;
 use pulsora_bench::report::Report;
 
 /// Runs of each SQL statement; the median is reported.
@@ -35,13 +36,7 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    match settings().and_then(|settings| measure(&settings)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(settings().and_then(|settings| measure(&settings)))
 }
 
 fn settings() -> Result<Settings, String> {

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use pulsora_bench::args::Args;
 use pulsora_bench::cpu::{START_NS, Workload};
 use pulsora_bench::http::Client;
+use pulsora_bench::outcome::exit_code;
 use pulsora_bench::statements::{QueryType, Question, TYPES, questions};
 use serde_json::{Value, json};
 
@@ -46,13 +47,7 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    match settings().and_then(|settings| ask(&settings)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(settings().and_then(|settings| ask(&settings)))
 }
 
 fn settings() -> Result<Settings, String> {

@@ -30,6 +30,7 @@ use std::time::Duration;
 use contenders::Contender;
 use measure::{Measured, measure};
 use pulsora_bench::args::Args;
+use pulsora_bench::outcome::exit_code;
 use series::{Column, Series};
 
 struct Settings {
@@ -42,13 +43,7 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    match settings().and_then(|settings| compare(&settings)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(settings().and_then(|settings| compare(&settings)))
 }
 
 fn settings() -> Result<Settings, String> {
