@@ -82,7 +82,7 @@ impl<'a> Intake<'a> {
             zstd: encoding.is_some_and(|text| text.to_ascii_lowercase().contains("zstd")),
             started: false,
             waiting: Bytes::new(),
-            buffer: Vec::with_capacity(announced.unwrap_or(0).min(1 << 20) as usize),
+            buffer: Vec::new(),
             reservation,
         })
     }
@@ -98,6 +98,7 @@ impl<'a> Intake<'a> {
             let piece = self.context.app.config.ingest.atomic_body_bytes;
             let announced = self.announced.unwrap_or(0).min(piece);
             self.reserve(announced).await?;
+            self.buffer.reserve_exact(self.reservation.holds(announced));
         }
         while self.buffer.len() <= target {
             if self.waiting.is_empty() && !self.receive().await? {
@@ -205,6 +206,11 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// As much of `bytes` of a body as there is room for.
+    fn holds(&self, bytes: u64) -> usize {
+        usize::try_from(bytes.min(self.bytes / ROOM_FACTOR)).unwrap_or(0)
+    }
+
     /// Grows to at least `bytes`, by doubling.
     async fn grow(&mut self, bytes: u64, max_wait: std::time::Duration) -> Result<()> {
         if bytes <= self.bytes || self.bytes >= self.bytes_max {

@@ -79,9 +79,12 @@ impl Pieces {
     }
 
     fn piece(&mut self, bytes: Vec<u8>, last: bool) -> Piece {
-        self.lines_before = self.lines_through;
-        self.lines_through += count_lines(&bytes);
         self.number += 1;
+        self.lines_before = self.lines_through;
+        if !last {
+            // What a later piece counts from; most bodies have none.
+            self.lines_through += count_lines(&bytes);
+        }
         if self.number == 1 && !last && matches!(self.boundary, Boundary::Csv { .. }) {
             self.header = first_record(self.boundary, &bytes).to_vec();
             self.header_lines = count_lines(&self.header);

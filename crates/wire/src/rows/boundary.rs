@@ -97,5 +97,5 @@ pub fn first_record(boundary: Boundary, bytes: &[u8]) -> &[u8] {
 
 /// Line ends in `bytes`.
 pub fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+    memchr_iter(b'\n', bytes).count() as u64
 }
