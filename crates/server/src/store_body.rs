@@ -10,7 +10,7 @@ use pulsora_wire::rows::Boundary;
 
 use crate::body::Intake;
 use crate::context::Context;
-use crate::logging::PERFORMANCE;
+use crate::logging::{PERFORMANCE, PERFORMANCE_ROWS_MIN};
 use crate::pieces::Pieces;
 use crate::stream::took;
 use crate::write::{Partial, Stored, Target, store};
@@ -83,7 +83,7 @@ fn too_large(context: &Context) -> Error {
 fn acknowledged(context: &Context, target: &Target, stored: &Stored) {
     let took = took(&context.app, context.arrived_ns);
     context.app.metrics.acknowledged(target.protocol, took);
-    if context.app.config.logging.performance {
+    if context.app.config.logging.performance && stored.rows >= PERFORMANCE_ROWS_MIN {
         let seconds = took.as_secs_f64().max(1e-9);
         tracing::info!(
             target: PERFORMANCE,

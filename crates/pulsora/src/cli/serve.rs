@@ -13,7 +13,7 @@ use super::{flags, report};
 
 pub(super) fn run(matches: &ArgMatches) -> Result<Outcome> {
     let config = flags::load(matches)?;
-    logging::install(&config.logging)?;
+    let _log = logging::install(&config.logging)?;
     let data_dir = config.storage.data_dir.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -313,6 +313,6 @@ static KEYS: &[Key] = &[
         Kind::Bool,
         "true",
         None,
-        "Log rows and rows per second of each write, and rows and time of each query.",
+        "Log rows and rows per second of each write of 1,000 rows or more, and rows and time of each query.",
     ),
 ];
