@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `--format` | `line` | `line` or `csv`, in order of time; `parquet`, in order of host name and time |
 //! | `--hosts`, `--hours`, `--seed` | 100, 24, 123 | how many rows, and which |
+//! | `--shape`, `--rows` | `tsbs`, by the hours | `small` or `trades` (not as Parquet); so many rows |
 //! | `--start` | 1767225600000000000 | time of the first rows, nanoseconds (2016-01-01 is 1451606400000000000) |
 //! | `--out` | standard output | a file; Parquet needs one |
 //!
@@ -28,15 +29,18 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use pulsora_bench::args::Args;
-use pulsora_bench::bodies::{Bodies, Protocol};
-use pulsora_bench::cpu::{FIELDS, Fleet, START_NS, TAGS, Workload};
 use pulsora_bench::outcome::exit_code;
+use pulsora_load::body::Bodies;
+use pulsora_load::cpu::{FIELDS, Fleet, START_NS, TAGS, Workload};
+use pulsora_load::protocol::Protocol;
+use pulsora_load::rows::{Shape, Source};
 
 /// Rows that are made before they are written.
 const ROUND_ROWS: usize = 100_000;
 
 struct Settings {
     format: String,
+    shape: Shape,
     workload: Workload,
     rows: usize,
     out: Option<PathBuf>,
@@ -52,14 +56,18 @@ fn settings() -> Result<Settings, String> {
     let (seed, start_ns) = (args.take("seed", 123)?, args.take("start", START_NS)?);
     let workload = Workload { seed, start_ns, ..Workload::of_hosts(hosts) };
     let rows = workload.rows_of_hours(args.take("hours", 24.0)?);
+    let (shape, rows) = (args.take("shape", Shape::Tsbs)?, args.take("rows", rows)?);
     let (format, out) = (args.take("format", "line".to_owned())?, args.take_if_given("out")?);
     args.finish()?;
-    Ok(Settings { format, workload, rows, out })
+    Ok(Settings { format, shape, workload, rows, out })
 }
 
 fn generate(settings: &Settings) -> Result<(), String> {
     let since = Instant::now();
     match (settings.format.as_str(), &settings.out) {
+        ("parquet", _) if settings.shape != Shape::Tsbs => {
+            Err("Parquet has the shape tsbs".to_owned())
+        }
         ("parquet", Some(path)) => parquet(settings, path),
         ("parquet", None) => Err("Parquet needs a file: --out".to_owned()),
         ("line", out) => text(settings, Protocol::Line, out.as_ref()),
@@ -77,11 +85,13 @@ fn text(settings: &Settings, protocol: Protocol, path: Option<&PathBuf>) -> Resu
         None => Box::new(std::io::stdout().lock()),
         Some(path) => Box::new(File::create(path).map_err(|error| error.to_string())?),
     };
-    let mut fleet = Fleet::new(settings.workload);
+    let mut source = Source::new(settings.shape, settings.workload);
+    let series = Arc::clone(&source.series);
+    let bodies = Bodies::new(protocol, settings.shape.layout().table, &series);
     let mut left = settings.rows;
     while left > 0 {
-        let rows = fleet.rows(left.min(ROUND_ROWS));
-        let body = Bodies::new(protocol, "cpu", &fleet).body(&rows);
+        let rows = source.rows(left.min(ROUND_ROWS));
+        let body = bodies.body(&rows).bytes;
         let head = match protocol {
             Protocol::Csv if left < settings.rows => body.iter().position(|byte| *byte == b'\n'),
             _ => None,

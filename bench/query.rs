@@ -16,10 +16,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use pulsora_bench::args::Args;
-use pulsora_bench::http::Client;
-use pulsora_bench::latency;
 use pulsora_bench::outcome::exit_code;
 use pulsora_bench::report::Report;
+use pulsora_load::clients::{Plan, Until, perform};
+use pulsora_load::http::Client;
 
 /// Runs of each SQL statement; the median is reported.
 const SQL_RUNS: usize = 5;
@@ -105,13 +105,17 @@ fn points(
             format!("/tables/{table}/query?start={start}&end={end}&tags=hostname:host_{host}")
         })
         .collect();
-    let run = latency::run(&settings.url, clients, paths.len(), |client, number| {
-        let answer = client.get(&paths[number])?;
+    let client = || Ok(Client::new(&settings.url));
+    let request = |client: &mut Client, number| {
+        let path = &paths[number as usize];
+        let answer = client.get(path)?;
         match answer.status {
             200 => Ok(()),
-            _ => Err(format!("{}: {}", paths[number], answer.text())),
+            _ => Err(format!("{path}: {}", answer.text())),
         }
-    })?;
+    };
+    let plan = Plan { clients, first: 0, until: Until::Requests(paths.len() as u64) };
+    let (run, _) = perform(plan, client, request, || {})?;
     let what = format!("row API, {what}, {clients} client{}", if clients == 1 { "" } else { "s" });
     report.add(format!("{what}: median"), run.quantile_ms(0.5), "ms");
     report.add(format!("{what}: p99"), run.quantile_ms(0.99), "ms");

@@ -39,7 +39,17 @@ for _ in $(seq 300); do
 done
 [ -n "$url" ] || { echo 'the server does not say where it listens' >&2; exit 1; }
 
-ingest() { "$programs/examples/ingest" --url "$url" --batch "$batch" --clients "$clients" --hosts "$hosts" "${format[@]}" "$@"; }
+ingest() { "$programs/pulsora" bench ingest --url "$url" --exact --batch "$batch" --clients "$clients" --hosts "$hosts" "$@"; }
+# figures NAME: an ingest in the lines of the table.
+figures() {
+    if [ ${#format[@]} -gt 0 ]; then cat; return; fi
+    python3 -c '
+import json, sys
+run = json.load(sys.stdin)
+print("| {}, {batch:,} rows a request, {clients} clients | {:,.0f} rows/s ({:.0f} MB/s) |".format(
+    sys.argv[1], run["rows_per_second"]["accepted"], run["body_bytes"] / run["seconds"] / 1e6, **run))
+print("| – latency of a request, median / p99 | {p50:.1f} ms / {p99:.1f} ms |".format(**run["latency_ms"]))' "$1"
+}
 query() { "$programs/examples/query" --url "$url" --hosts "$hosts" --pid "$server" "${format[@]}" "$@"; }
 
 if [ ${#format[@]} -eq 0 ]; then
@@ -51,7 +61,7 @@ if [ ${#format[@]} -eq 0 ]; then
 fi
 query --memory-only
 for protocol in line msgpack csv; do
-    ingest --protocol "$protocol" --rows "$rows" --table "cpu_$protocol"
+    ingest --protocol "$protocol" --shape tsbs --rows "$rows" --table "cpu_$protocol" --json | figures "$protocol"
 done
 ingest --protocol msgpack --rows "$query_rows" --table cpu >/dev/null
 curl -fsS --noproxy '*' -o /dev/null -X POST "$url/api/v1/flush"

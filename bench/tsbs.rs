@@ -23,10 +23,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use pulsora_bench::args::Args;
-use pulsora_bench::cpu::{START_NS, Workload};
-use pulsora_bench::http::Client;
 use pulsora_bench::outcome::exit_code;
-use pulsora_bench::statements::{QueryType, Question, TYPES, questions};
+use pulsora_load::cpu::{START_NS, Workload};
+use pulsora_load::http::Client;
+use pulsora_load::statements::{QueryType, Question, chosen, questions};
 use serde_json::{Value, json};
 
 /// How long the line of a query may take to the log.
@@ -59,7 +59,7 @@ fn settings() -> Result<Settings, String> {
         table: args.take("table", "cpu".to_owned())?,
         workload: Workload { start_ns, ..Workload::of_hosts(hosts) },
         hours: args.take("hours", 24.0)?,
-        types: types(&args.take("types", "all".to_owned())?)?,
+        types: chosen(&args.take("types", "all".to_owned())?)?,
         runs: args.take::<usize>("runs", 20)?.max(1),
         from: args.take("from", 0)?,
         last_value: args.take("last-value", false)?,
@@ -69,29 +69,6 @@ fn settings() -> Result<Settings, String> {
     };
     args.finish()?;
     Ok(settings)
-}
-
-/// Types by name, else by a part of their name.
-fn types(list: &str) -> Result<Vec<QueryType>, String> {
-    let mut chosen = Vec::new();
-    for part in list.split(',') {
-        let named = |exact: bool| {
-            let fits = move |of: &&QueryType| match exact {
-                true => of.name == part,
-                false => part == "all" || of.name.contains(part),
-            };
-            TYPES.iter().filter(fits).copied().collect::<Vec<_>>()
-        };
-        let mut these = named(true);
-        if these.is_empty() {
-            these = named(false);
-        }
-        if these.is_empty() {
-            return Err(format!("there is no query type {part}"));
-        }
-        chosen.extend(these);
-    }
-    Ok(chosen)
 }
 
 fn ask(settings: &Settings) -> Result<(), String> {

@@ -19,7 +19,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 hosts=${HOSTS:-100} hours=${HOURS:-24} runs=${RUNS:-20} types=${TYPES:-all} phases=${PHASES:-abc}
-clients=${CLIENTS:-16} batch=${BATCH:-10000} rate=${RATE:-5000}
+clients=${CLIENTS:-16} batch=${BATCH:-10000} arriving=${RATE:-5000}
 
 if [ -z "${PROGRAMS:-}" ]; then
     cargo build --release --quiet -p pulsora-bench --examples
@@ -70,7 +70,8 @@ start() {
 }
 get() { curl -fsS --noproxy '*' "$url$1"; }
 flush() { curl -fsS --noproxy '*' -o /dev/null -X POST "$url/api/v1/flush"; }
-send() { "$programs/ingest" --url "$url" --protocol line --batch "$batch" --hosts "$hosts" "$@"; }
+send() { "$pulsora" bench ingest --url "$url" --protocol line --exact --batch "$batch" --hosts "$hosts" "$@"; }
+rate() { sed -n 's/^accepted *\(.* rows\/s\):.*/| line protocol | \1 |/p'; }
 
 # stored FORMAT: what the server says of the table, in a format of Python's: rows, bytes, memory_rows, hot and cold
 # (segments), per_row (bytes of a row that is in a segment), version (of the manifest).
@@ -118,14 +119,14 @@ echo
 echo '| loading | figure |'
 echo '|---|---|'
 start
-send --clients "$clients" --rows $((rows - late))
+send --clients "$clients" --rows $((rows - late)) | rate
 flush
 if [[ $phases == *b* ]]; then
     settle
     send --clients "$clients" --rows "$late" --skip $((rows - late)) >/dev/null
-    send --clients 1 --rows 1000000000 --batch 1000 --skip "$rows" --rate "$rate" --round 100000 >/dev/null 2>&1 &
+    send --clients 1 --rows 1000000000 --batch 1000 --skip "$rows" --rate "$arriving" >/dev/null 2>&1 &
     ingest=$!
-    echo; echo "## With 5 % of the rows in memory, and $rate rows a second arriving"
+    echo; echo "## With 5 % of the rows in memory, and $arriving rows a second arriving"
     size
     if [ -n "$python" ]; then ask --no-compare || failed=1; else ask || failed=1; fi
     size

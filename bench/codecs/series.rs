@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::Path;
 
-use pulsora_bench::cpu::{Fleet, START_NS, STEP_NS, Workload};
-use pulsora_bench::random::Random;
 use pulsora_codec::codec::{BLOCK_VALUES_MAX, Kind, Text, Values};
+use pulsora_load::cpu::{Fleet, START_NS, STEP_NS, Workload};
+use pulsora_load::random::Random;
 
 /// Blocks of a made series.
 const MADE_BLOCKS: usize = 4;

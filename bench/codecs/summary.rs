@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pulsora_bench::random::Random;
 use pulsora_codec::codec::{BLOCK_VALUES_MAX, Kind, Values};
 use pulsora_codec::codecs::Codecs;
+use pulsora_load::random::Random;
 use serde_json::json;
 
 use crate::contenders::Decoded;

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use pulsora_model::Result;
 
+use super::bench::BenchArgs;
 use super::check::CheckArgs;
 use super::completions::CompletionsArgs;
 use super::config::ConfigArgs;
 use super::import::ImportArgs;
 use super::sql::SqlArgs;
-use super::{check, completions, config, flags, import, report, serve, sql};
+use super::{bench, check, completions, config, flags, import, report, serve, sql};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +21,8 @@ Examples:
   pulsora import prices.csv.gz --table prices --tags symbol
   pulsora sql \"SELECT symbol, max(high) FROM prices GROUP BY symbol\"
   pulsora sql                                          a prompt
-  pulsora check --data-dir ./data";
+  pulsora check --data-dir ./data
+  pulsora bench ingest --protocol msgpack              how fast this machine is";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -85,6 +87,10 @@ pub(super) fn root() -> Command {
             "check",
             "Verify every checksum of a data directory at rest",
         ))
+        .subcommand(command::<BenchArgs>(
+            "bench",
+            "Measure how fast this machine takes rows in and answers queries",
+        ))
         .subcommand(command::<CompletionsArgs>(
             "completions",
             "Print a completion script for a shell",
@@ -122,6 +128,7 @@ fn dispatch(matches: &ArgMatches) -> Result<Outcome> {
         "sql" => sql::run(&read::<SqlArgs>(matches)?),
         "config" => config::run(&read::<ConfigArgs>(matches)?, matches),
         "check" => check::run(&read::<CheckArgs>(matches)?),
+        "bench" => bench::run(&read::<BenchArgs>(matches)?),
         _ => completions::run(&read::<CompletionsArgs>(matches)?),
     }
 }

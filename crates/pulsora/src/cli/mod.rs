@@ -1,11 +1,12 @@
 //! The command line. `command.rs` the commands and which file runs them · `flags.rs` flags from the
-//! table of configuration keys · `serve.rs`, `import/`, `sql/`, `config.rs`, `check.rs`,
+//! table of configuration keys · `serve.rs`, `import/`, `sql/`, `bench/`, `config.rs`, `check.rs`,
 //! `completions.rs` one command each · `client.rs` a server over HTTP · `place.rs` a server or a data
 //! directory · `report.rs` errors for people · `progress.rs` bars on terminals.
 //!
 //! Invariants: results go to standard output, everything else to standard error; a failure ends with
 //! a non-zero exit; a reader that has gone away (`| head`) is not a failure.
 
+mod bench;
 mod check;
 mod client;
 mod command;

@@ -23,6 +23,21 @@ pub(super) fn bytes_bar(bytes: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// A bar over `rows`, or a counter where nobody knows how many there will be. `{msg}` stands at its end.
+pub(super) fn rows_bar(rows: Option<u64>) -> ProgressBar {
+    let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
+    let bar = ProgressBar::with_draw_target(rows, target);
+    let template = match rows {
+        Some(_) => "{bar:24} {human_pos}/{human_len} rows {msg} {eta} left",
+        None => "{spinner} {elapsed} {human_pos} rows {msg}",
+    };
+    // The templates are literals and valid; a plain bar is no reason to fail.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
 /// `12,154`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -1,8 +1,10 @@
 //! Figures for operators.
 //!
-//! `recorder.rs` what requests add to · `sample.rs` what the engine and the process are asked for when
-//! somebody looks · `text.rs` the Prometheus text of samples.
+//! `recorder.rs` what requests add to · `sample.rs` what the engine and the server are asked for when
+//! somebody looks · `process.rs` what the system tells of the process · `text.rs` the Prometheus text of
+//! samples.
 
+mod process;
 mod recorder;
 mod sample;
 mod text;

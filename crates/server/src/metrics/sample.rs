@@ -3,6 +3,7 @@
 use pulsora_query::PlanStats;
 use pulsora_storage::{CacheFigures, EngineStats};
 
+use super::process::process;
 use super::text::Text;
 use crate::allocator;
 use crate::app::App;
@@ -11,7 +12,8 @@ use crate::memory;
 /// The Prometheus text of everything that is sampled. Without an open engine: the process only.
 pub fn sampled(app: &App) -> String {
     let mut text = Text::default();
-    process(app, &mut text);
+    this_server(app, &mut text);
+    process(&mut text);
     if let Ok(running) = app.running() {
         let stats = running.engine.stats();
         log(&stats, &mut text);
@@ -24,7 +26,7 @@ pub fn sampled(app: &App) -> String {
     text.finish()
 }
 
-fn process(app: &App, text: &mut Text) {
+fn this_server(app: &App, text: &mut Text) {
     let resident = memory::resident();
     text.labelled(
         "pulsora_build_info",

@@ -71,6 +71,32 @@ pub const TYPES: [QueryType; 16] = [
     QueryType { name: "lastpoint", shape: Shape::Last, hosts: 0, hours: 12 },
 ];
 
+/// Types by name, or by a part of their name; `all` is all of them. Names are separated by commas.
+///
+/// # Errors
+/// A sentence that says which name is none.
+pub fn chosen(list: &str) -> Result<Vec<QueryType>, String> {
+    let mut chosen = Vec::new();
+    for part in list.split(',').map(str::trim) {
+        let named = |exact: bool| {
+            let fits = move |of: &&QueryType| match exact {
+                true => of.name == part,
+                false => part == "all" || of.name.contains(part),
+            };
+            TYPES.iter().filter(fits).copied().collect::<Vec<_>>()
+        };
+        let mut these = named(true);
+        if these.is_empty() {
+            these = named(false);
+        }
+        if these.is_empty() {
+            return Err(format!("there is no query type {part}"));
+        }
+        chosen.extend(these);
+    }
+    Ok(chosen)
+}
+
 /// What one query asks for.
 #[derive(Clone, Debug)]
 pub struct Question {

@@ -5,6 +5,7 @@
 //! Time Series Benchmark Suite makes, byte for byte as line protocol (`generate --check`).
 
 use crate::random::Random;
+use crate::rows::{Field, Kind, Layout};
 
 /// Names of the tags, in their order.
 pub const TAGS: [&str; 10] = [
@@ -33,6 +34,19 @@ pub const FIELDS: [&str; 10] = [
     "usage_guest",
     "usage_guest_nice",
 ];
+
+/// The columns of the workload.
+pub const LAYOUT: Layout = Layout { table: "cpu", tags: &TAGS, fields: &INTEGERS };
+
+const INTEGERS: [Field; FIELDS.len()] = {
+    let mut fields = [Field { name: "", kind: Kind::Integer }; FIELDS.len()];
+    let mut at = 0;
+    while at < FIELDS.len() {
+        fields[at].name = FIELDS[at];
+        at += 1;
+    }
+    fields
+};
 
 /// The usual beginning of the rows: 2026-01-01T00:00:00Z, nanoseconds.
 pub const START_NS: i64 = 1_767_225_600_000_000_000;
@@ -122,7 +136,13 @@ impl Fleet {
         (0..rows).map(|_| self.row()).collect()
     }
 
-    fn row(&mut self) -> Row {
+    /// The first time that none of the rows so far has, nanoseconds.
+    pub fn next_time(&self) -> i64 {
+        if self.host == 0 { self.time } else { self.time + self.step_ns }
+    }
+
+    /// The next row.
+    pub fn row(&mut self) -> Row {
         let walk = &mut self.walks[self.host];
         let row = Row { time: self.time, host: self.host, values: walk.map(|value| value as u8) };
         for value in walk {
