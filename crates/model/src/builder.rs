@@ -3,13 +3,16 @@
 //! Use: [`BatchBuilder::series`] for the row's tags, [`BatchBuilder::field`] once per column name,
 //! the `push_…` calls, then [`BatchBuilder::end_row`]; or [`BatchBuilder::abort_row`], after which
 //! the row has left no trace. Columns that a row does not mention are null in it. Columnar formats
-//! give many rows at once by [`BatchBuilder::append_rows`].
+//! give many rows at once by [`BatchBuilder::append_rows`], and parsers of many like rows write into
+//! [`BatchBuilder::write_rows`].
 //!
 //! Taking back values is not free: a bad row that widened a column costs a pass over it. Parsers of
 //! independent rows therefore [`BatchBuilder::check`] all values of a row before they push one.
 //!
 //! Invariants: between rows every column has at most `rows` values; series codes are dense; a field
 //! never has the name of the time column, of the row id column or of a tag.
+
+mod rows;
 
 use std::sync::Arc;
 
@@ -23,6 +26,8 @@ use crate::limits::{COLUMNS_MAX, TAGS_MAX, TEXT_BYTES_MAX};
 use crate::name::Name;
 use crate::schema::{Mode, TableSchema};
 use crate::types::{ColumnKind, ColumnType};
+
+pub use rows::Lanes;
 
 type FastHash = foldhash::fast::RandomState;
 

@@ -5,6 +5,8 @@
 //! floats while everything in it is exact. A value that does not fit is a [`Clash`] and leaves the
 //! column unchanged. Rows that lack a value are filled with nulls lazily.
 
+mod lane;
+
 use std::sync::Arc;
 
 use arrow::array::{
@@ -18,6 +20,8 @@ use crate::error::Code;
 use crate::limits::TEXT_BYTES_MAX;
 use crate::time::parse_time;
 use crate::types::{ColumnType, UTC};
+
+pub use lane::{Lane, TextLane};
 
 /// A value that does not fit a column.
 #[derive(Clone, Debug, PartialEq, Eq)]

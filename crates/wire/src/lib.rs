@@ -6,6 +6,8 @@
 pub mod arrow_ipc;
 pub mod body;
 pub mod csv;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod items;
 pub mod json;
 pub mod json_reader;

@@ -7,7 +7,7 @@ const ROUNDS: usize = 4_000;
 
 /// Calls `body` with bodies made from `valid` by flips, cuts, copies and insertions.
 pub(crate) fn for_each_mutation(valid: &[u8], seed: u64, mut body: impl FnMut(&[u8])) {
-    let mut random = SplitMix(seed);
+    let mut random = Random::new(seed);
     let mut bytes = Vec::new();
     for _ in 0..ROUNDS {
         bytes.clear();
@@ -19,7 +19,8 @@ pub(crate) fn for_each_mutation(valid: &[u8], seed: u64, mut body: impl FnMut(&[
     }
 }
 
-fn mutate(bytes: &mut Vec<u8>, random: &mut SplitMix) {
+/// Changes, cuts or copies some bytes.
+pub(crate) fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     let at = random.below(bytes.len() + 1);
     match random.below(5) {
         0 => bytes.truncate(at),
@@ -36,17 +37,24 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut SplitMix) {
 }
 
 /// SplitMix64, as published by Steele, Lea and Flood (2014).
-struct SplitMix(u64);
+pub(crate) struct Random(u64);
 
-impl SplitMix {
-    fn next(&mut self) -> u64 {
+impl Random {
+    /// The numbers of a seed.
+    pub(crate) fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    /// Any number.
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    /// A number below `bound`, or 0.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 }

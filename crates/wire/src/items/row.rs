@@ -44,6 +44,11 @@ impl<'a> Row<'a> {
         self.values.is_empty()
     }
 
+    /// Number of fields that have a value.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// Whether the row has a value for this field.
     pub(crate) fn has(&self, field: FieldIndex) -> bool {
         self.places.get(field.0).is_some_and(|(number, _)| *number == self.number)

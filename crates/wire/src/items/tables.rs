@@ -111,6 +111,22 @@ impl<'s> Tables<'s> {
         Ok(())
     }
 
+    /// How many more rows with the present columns [`Tables::check_cells`] would let through.
+    pub(crate) fn room(&self, table: TableIndex) -> usize {
+        let table = &self.tables[table.0];
+        let cells = table.batch.cells_with(0);
+        let free = (self.cells_max + table.cells).saturating_sub(self.cells + cells);
+        free / (table.batch.cells_with(1) - cells)
+    }
+
+    /// Counts the cells of a table whose batch was given rows within its [`Tables::room`].
+    pub(crate) fn count_cells(&mut self, table: TableIndex) {
+        let table = &mut self.tables[table.0];
+        let cells = table.batch.cells_with(0);
+        self.cells = self.cells - table.cells + cells;
+        table.cells = cells;
+    }
+
     /// Moves the batches that have rows into the result.
     pub(crate) fn finish(self, parsed: &mut Parsed) {
         let filled = self.tables.into_iter().filter(|table| table.batch.rows() > 0);

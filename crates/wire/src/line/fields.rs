@@ -7,6 +7,8 @@ use pulsora_model::builder::FieldIndex;
 #[derive(Default)]
 pub(super) struct FieldMemo<'a> {
     names: Vec<(&'a str, FieldIndex)>,
+    /// Whether a name was set since [`FieldMemo::take_changed`].
+    changed: bool,
 }
 
 impl<'a> FieldMemo<'a> {
@@ -23,6 +25,17 @@ impl<'a> FieldMemo<'a> {
             Some(slot) => *slot = (name, field),
             None => self.names.push((name, field)),
         }
+        self.changed = true;
+    }
+
+    /// The names of the first `count` positions, those of an entry just read.
+    pub(super) fn names(&self, count: usize) -> &[(&'a str, FieldIndex)] {
+        &self.names[..count]
+    }
+
+    /// Whether a name was set since this was asked last.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Forgets all: after a bad entry, whose new fields are gone.

@@ -26,9 +26,14 @@
 
 mod fields;
 mod parser;
+mod run;
 mod scan;
+mod shape;
 mod value;
+mod words;
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use parser::parse_exactly;
 pub use parser::{LineOptions, parse};
 
 #[cfg(test)]

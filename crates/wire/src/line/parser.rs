@@ -13,8 +13,9 @@ use pulsora_model::schema::SchemaLookup;
 use pulsora_model::time::Precision;
 use pulsora_model::{Code, Detail, Error, Mode, Result};
 
-use super::fields::FieldMemo;
+use super::run::{LastTime, Numbers, Run};
 use super::scan::{IN_KEY, IN_MEASUREMENT, IN_QUOTES, entry_end, prefix_end, unescape, unescaped};
+use super::shape::LineTable;
 use super::value::{Value, malformed, read, read_time, token};
 use crate::items::{Fault, Items, TableIndex, Time};
 use crate::parsed::Parsed;
@@ -35,15 +36,44 @@ pub struct LineOptions {
 /// `empty_body`; `mixed_time_units` when the precision is `Auto` and two times disagree. Then nothing
 /// is to be stored.
 pub fn parse(body: &[u8], options: &LineOptions, schemas: &dyn SchemaLookup) -> Result<Parsed> {
+    parse_by(body, options, schemas, Way::Guess)
+}
+
+/// [`parse`] without guessing what lines look like: the same result, by the slower way.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn parse_exactly(
+    body: &[u8],
+    options: &LineOptions,
+    schemas: &dyn SchemaLookup,
+) -> Result<Parsed> {
+    parse_by(body, options, schemas, Way::Exact)
+}
+
+/// How lines are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// A line that looks like the one before is read by [`Run`].
+    Guess,
+    /// Each on its own.
+    Exact,
+}
+
+fn parse_by(
+    body: &[u8],
+    options: &LineOptions,
+    schemas: &dyn SchemaLookup,
+    way: Way,
+) -> Result<Parsed> {
     if body.trim_ascii().is_empty() {
         return Err(Error::new(Code::EmptyBody, "the body has no lines")
             .hint("send lines like cpu,host=a usage=0.5 1700000000000000000"));
     }
     if let Ok(text) = simdutf8::basic::from_utf8(body) {
-        return Parser::new(text, &[], options, schemas).run();
+        return Parser::new(text, &[], options, schemas, way).run();
     }
     let (text, broken) = repair(body);
-    Parser::new(&text, &broken, options, schemas).run()
+    // The place of an entry counts there, which a run does not look at.
+    Parser::new(&text, &broken, options, schemas, Way::Exact).run()
 }
 
 /// The body with a replacement character for every byte sequence that is not UTF-8, and where these
@@ -61,18 +91,13 @@ fn repair(body: &[u8]) -> (String, Vec<usize>) {
     (text, broken)
 }
 
-/// Measurement and tags that were seen before.
-#[derive(Clone, Copy)]
-struct Seen {
-    table: TableIndex,
-    series: u32,
-}
-
 /// Measurement and tags of the open entry.
-struct Key {
-    seen: Seen,
-    /// Whether the same text always means the same series and nothing else.
-    reusable: bool,
+struct Key<'a> {
+    table: TableIndex,
+    /// The tags as they stand in the body, each after its comma.
+    tags: &'a [u8],
+    /// The series, if these tags were seen before.
+    series: Option<u32>,
 }
 
 struct Parser<'a, 's> {
@@ -80,10 +105,16 @@ struct Parser<'a, 's> {
     at: usize,
     broken: &'s [usize],
     items: Items<'a, 's>,
-    /// By measurement and tags as they stand in the body.
-    seen: HashMap<&'a str, Seen, RandomState>,
+    /// By their measurement as it stands in the body.
+    measurements: HashMap<&'a str, TableIndex, RandomState>,
     /// By table.
-    memos: Vec<FieldMemo<'a>>,
+    tables: Vec<LineTable<'a>>,
+    /// The table of the last entry that was stored.
+    last: Option<TableIndex>,
+    /// Where a line stands that is known not to look like the others of its table.
+    unlike: Option<usize>,
+    last_time: LastTime,
+    way: Way,
     /// Newlines before this place have been counted …
     counted_to: usize,
     /// … and there are this many.
@@ -96,14 +127,19 @@ impl<'a, 's> Parser<'a, 's> {
         broken: &'s [usize],
         options: &LineOptions,
         schemas: &'s dyn SchemaLookup,
+        way: Way,
     ) -> Parser<'a, 's> {
         Parser {
             text,
             at: 0,
             broken,
             items: Items::new(schemas, text.len(), options.precision, options.now_ns),
-            seen: HashMap::default(),
-            memos: Vec::new(),
+            measurements: HashMap::default(),
+            tables: Vec::new(),
+            last: None,
+            unlike: None,
+            last_time: LastTime::default(),
+            way,
             counted_to: 0,
             newlines: 0,
         }
@@ -111,11 +147,66 @@ impl<'a, 's> Parser<'a, 's> {
 
     fn run(mut self) -> Result<Parsed> {
         while let Some(start) = self.next_entry() {
+            if self.way == Way::Guess && self.like_others(start) {
+                continue;
+            }
             if let Err(fault) = self.entry(start) {
                 self.reject(start, fault)?;
             }
         }
         Ok(self.items.finish())
+    }
+
+    /// Stores the line at `start` and those behind it that look like the last one of their table;
+    /// false when already the first does not, and nothing has changed.
+    fn like_others(&mut self, start: usize) -> bool {
+        let Some(index) = self.known_table(start) else { return false };
+        if self.unlike == Some(start) && self.last == Some(index) {
+            return false;
+        }
+        let table = &mut self.tables[index.0];
+        let shape = &table.shape;
+        let Some(rows) = (!shape.fields.is_empty()).then(|| table.pace.rows()).flatten() else {
+            return false;
+        };
+        let room = self.items.tables.room(index);
+        let rows = rows.min(shape.lines_in(self.text.len() - start)).min(room);
+        let mut run = Run {
+            text: self.text,
+            measurement: table.measurement.as_bytes(),
+            names: &shape.names,
+            numbers: Numbers::Seen(&table.seen),
+            clock: &mut self.items.clock,
+            last_time: &mut self.last_time,
+        };
+        let mut end = start;
+        let batch = self.items.tables.batch(index);
+        let written = batch.write_rows(&shape.fields, rows, |mut lanes| {
+            let (rows, lines_end) = run.lines(start, &mut lanes);
+            end = lines_end;
+            rows
+        });
+        let written = written.unwrap_or(0);
+        self.items.tables.count_cells(index);
+        table.pace.learn(written, rows);
+        if written < rows {
+            self.unlike = Some(end);
+        }
+        self.at = end;
+        self.last = Some(index);
+        written > 0
+    }
+
+    /// The table of the line at `start`, if this body has shown its measurement.
+    fn known_table(&self, start: usize) -> Option<TableIndex> {
+        let line = &self.bytes()[start..];
+        if let Some(last) = self.last
+            && self.tables[last.0].is_of(line)
+        {
+            return Some(last);
+        }
+        let end = unescaped(line, 0, b", \n")?;
+        self.measurements.get(&self.text[start..start + end]).copied()
     }
 
     fn bytes(&self) -> &'a [u8] {
@@ -144,43 +235,69 @@ impl<'a, 's> Parser<'a, 's> {
         if end.is_err() {
             return Err(no_fields().into());
         }
-        let raw = &self.text[start..self.at];
-        let key = match self.seen.get(raw) {
-            Some(seen) => Key { seen: *seen, reusable: false },
-            None => self.key(raw)?,
-        };
-        self.items.reopen(key.seen.table);
-        self.fields(key.seen.table)?;
+        let key = self.key(&self.text[start..self.at])?;
+        let fields = self.fields(key.table)?;
         let time = self.time()?;
         self.check_utf8(start)?;
-        self.items.store(key.seen.table, key.seen.series, time)?;
-        if key.reusable {
-            self.seen.insert(raw, key.seen);
-        }
+        let series = match key.series {
+            Some(series) => series,
+            None => self.items.tags.series(self.items.tables.batch(key.table)),
+        };
+        self.items.store(key.table, series, time)?;
+        self.learn(&key, series, fields);
         Ok(())
     }
 
-    /// Reads measurement and tags that were not seen before.
-    fn key(&mut self, raw: &'a str) -> Result<Key, Fault> {
+    /// Learns from an entry of so many fields that was stored.
+    fn learn(&mut self, key: &Key<'a>, series: u32, fields: usize) {
+        self.last = Some(key.table);
+        if !self.items.tags.is_series() {
+            return;
+        }
+        let table = &mut self.tables[key.table.0];
+        if key.series.is_none() {
+            table.seen.insert(key.tags, series);
+        }
+        if self.items.row.len() == fields {
+            table.learn(fields);
+        }
+    }
+
+    /// Reads measurement and tags.
+    fn key(&mut self, raw: &'a str) -> Result<Key<'a>, Fault> {
         let bytes = raw.as_bytes();
         let mut at = unescaped(bytes, 0, b",").unwrap_or(bytes.len());
         if at == 0 {
             return Err(malformed("the measurement is missing".to_owned()).into());
         }
-        let table = self.items.open(&unescape(&raw[..at], IN_MEASUREMENT), Mode::Upsert)?;
-        if self.memos.len() <= table.0 {
-            self.memos.resize_with(table.0 + 1, FieldMemo::default);
+        let table = self.table(&raw[..at])?;
+        let tags = &bytes[at..];
+        if let Some(series) = self.tables[table.0].seen.get(tags) {
+            return Ok(Key { table, tags, series: Some(*series) });
         }
         while at < bytes.len() {
             let (name, value, end) = tag(raw, at + 1)?;
             self.items.tags.add(self.items.tables.batch(table), &name, value)?;
             at = end;
         }
-        let series = self.items.tags.series(self.items.tables.batch(table));
-        Ok(Key { seen: Seen { table, series }, reusable: self.items.tags.is_series() })
+        Ok(Key { table, tags, series: None })
     }
 
-    fn fields(&mut self, table: TableIndex) -> Result<(), Fault> {
+    /// The table of a measurement as it stands in the body.
+    fn table(&mut self, measurement: &'a str) -> Result<TableIndex> {
+        if let Some(table) = self.measurements.get(measurement) {
+            self.items.reopen(*table);
+            return Ok(*table);
+        }
+        let table = self.items.open(&unescape(measurement, IN_MEASUREMENT), Mode::Upsert)?;
+        debug_assert_eq!(table.0, self.tables.len(), "a table has one spelling");
+        self.tables.push(LineTable::new(measurement));
+        self.measurements.insert(measurement, table);
+        Ok(table)
+    }
+
+    /// Reads the fields; gives how many.
+    fn fields(&mut self, table: TableIndex) -> Result<usize, Fault> {
         self.skip_spaces();
         if matches!(self.byte(), None | Some(b'\n' | b'\r')) {
             return Err(no_fields().into());
@@ -202,18 +319,18 @@ impl<'a, 's> Parser<'a, 's> {
                 Value::Escaped(raw) => self.items.row.put_text(field, &unescape(raw, IN_QUOTES)),
             }
             self.at = end;
+            position += 1;
             if self.byte() != Some(b',') {
-                return Ok(());
+                return Ok(position);
             }
             self.at += 1;
-            position += 1;
         }
     }
 
     /// The field whose name stands here, and where its value starts.
     fn field(&mut self, table: TableIndex, position: usize) -> Result<(FieldIndex, usize), Fault> {
         let bytes = self.bytes();
-        if let Some((field, len)) = self.memos[table.0].find(position, &bytes[self.at..]) {
+        if let Some((field, len)) = self.tables[table.0].memo.find(position, &bytes[self.at..]) {
             return Ok((field, self.at + len + 1));
         }
         let end = unescaped(bytes, self.at, b"=, \n")
@@ -227,7 +344,7 @@ impl<'a, 's> Parser<'a, 's> {
         let name = unescape(raw, IN_KEY);
         let field = self.items.batch(table).field(&name);
         let field = field.map_err(|error| Fault::of_column(error, &name))?;
-        self.memos[table.0].set(position, raw, field);
+        self.tables[table.0].memo.set(position, raw, field);
         Ok((field, end + 1))
     }
 
@@ -272,7 +389,7 @@ impl<'a, 's> Parser<'a, 's> {
             Detail { line: Some(line), text, ..detail }
         })?;
         if let Some(table) = table {
-            self.memos[table.0].clear();
+            self.tables[table.0].memo.clear();
         }
         Ok(())
     }

@@ -1,0 +1,133 @@
+//! What the lines of a table are expected to look like: the measurement and the fields of the last one
+//! that was stored.
+//!
+//! Responsible for saying when a guess is worth its while; [`super::run`] makes it.
+//!
+//! Invariant: the fields of a shape are those of a stored entry, all different, so no later bad entry
+//! takes them away.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use pulsora_model::builder::FieldIndex;
+
+use super::fields::FieldMemo;
+use super::words::Expected;
+
+/// Rows of the first run of a table; each run that succeeds to its end is followed by one four times
+/// as long.
+const ROWS_FIRST: usize = 64;
+
+/// Rows of the longest run: enough to make its start cheap, few enough that the room for it is.
+const ROWS_MAX: usize = 4_096;
+
+/// After a number of wrong guesses in a row, 2 to the power of it lines are read without one; this
+/// many at most, as a power.
+const PAUSE_MAX: u32 = 6;
+
+/// A table as the lines of this body name it.
+pub(super) struct LineTable<'a> {
+    /// As it stands in the body, escapes included.
+    pub(super) measurement: &'a str,
+    /// The fields of the last entry.
+    pub(super) memo: FieldMemo<'a>,
+    /// Series by their tags as they stand in the body, each after its comma; for tables without a
+    /// registry of series.
+    pub(super) seen: HashMap<&'a [u8], u32, RandomState>,
+    pub(super) shape: Shape,
+    pub(super) pace: Pace,
+}
+
+impl<'a> LineTable<'a> {
+    /// A table without entries.
+    pub(super) fn new(measurement: &'a str) -> LineTable<'a> {
+        LineTable {
+            measurement,
+            memo: FieldMemo::default(),
+            seen: HashMap::default(),
+            shape: Shape::default(),
+            pace: Pace::default(),
+        }
+    }
+
+    /// Whether the line `bytes` has this measurement.
+    pub(super) fn is_of(&self, bytes: &[u8]) -> bool {
+        let measurement = self.measurement.as_bytes();
+        matches!(bytes.get(measurement.len()), Some(b',' | b' ')) && bytes.starts_with(measurement)
+    }
+
+    /// Learns from an entry of `count` different fields that was stored.
+    pub(super) fn learn(&mut self, count: usize) {
+        if self.memo.take_changed() || self.shape.fields.len() != count {
+            self.shape = Shape::of(self.memo.names(count));
+        }
+    }
+}
+
+/// The fields of a line, in order.
+#[derive(Default)]
+pub(super) struct Shape {
+    pub(super) fields: Vec<FieldIndex>,
+    /// Each name between its separator and its `=`.
+    pub(super) names: Vec<Expected>,
+    /// Bytes of the names: a line has more.
+    bytes: usize,
+}
+
+impl Shape {
+    fn of(names: &[(&str, FieldIndex)]) -> Shape {
+        let mut shape = Shape::default();
+        let mut text = Vec::new();
+        for (name, field) in names {
+            text.clear();
+            text.push(if shape.fields.is_empty() { b' ' } else { b',' });
+            text.extend_from_slice(name.as_bytes());
+            text.push(b'=');
+            shape.bytes += text.len();
+            shape.fields.push(*field);
+            shape.names.push(Expected::new(&text));
+        }
+        shape
+    }
+
+    /// Most lines of this shape in so many bytes.
+    pub(super) fn lines_in(&self, bytes: usize) -> usize {
+        bytes / (self.bytes + 1) + 1
+    }
+}
+
+/// How long runs are, and when one is tried.
+pub(super) struct Pace {
+    rows: usize,
+    /// Wrong guesses in a row.
+    wrong: u32,
+    /// Lines to read without a guess.
+    pause: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { rows: ROWS_FIRST, wrong: 0, pause: 0 }
+    }
+}
+
+impl Pace {
+    /// Rows to make room for; `None`: read this line without a guess.
+    pub(super) fn rows(&mut self) -> Option<usize> {
+        if self.pause > 0 {
+            self.pause -= 1;
+            return None;
+        }
+        Some(self.rows)
+    }
+
+    /// Learns from a run of `rows` rows that had room for `room`.
+    pub(super) fn learn(&mut self, rows: usize, room: usize) {
+        if rows == 0 {
+            self.wrong = (self.wrong + 1).min(PAUSE_MAX);
+            self.pause = (1 << self.wrong) - 2;
+            return;
+        }
+        self.wrong = 0;
+        self.rows = if rows == room { rows * 4 } else { rows * 2 }.clamp(ROWS_FIRST / 8, ROWS_MAX);
+    }
+}
