@@ -1,16 +1,20 @@
 //! Rows of one table in columns, as parsers hand them to the engine.
 //!
-//! A batch lists its distinct tag sets once (`series`) and gives every row the number of its set, so
-//! the engine looks a series up once per set, never once per row.
+//! A batch gives every row the code of its series: the number that the table's registry gave it, so
+//! that nothing is looked up again, or that of a tag set which the batch lists once.
 //!
-//! Invariants: every column has `rows` values; every series code is below `series.sets`; tag values
-//! are never empty text (empty = absent = null); names of tags, fields, time and id are distinct.
+//! Invariants: every column has `rows` values; every series code is below the number of sets, or of
+//! series in the registry; tag values are never empty text (empty = absent = null); names of tags,
+//! fields, time and id are distinct.
+
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, StringArray, UInt64Array};
 use arrow::buffer::ScalarBuffer;
 
 use crate::name::Name;
 use crate::schema::TableOptions;
+use crate::series::SeriesRegistry;
 use crate::types::ColumnType;
 
 /// Rows of one table in columns.
@@ -28,15 +32,37 @@ pub struct Batch {
     pub ids: Option<UInt64Array>,
 }
 
-/// The distinct tag sets of a batch, and the set of each row.
-#[derive(Clone, Debug, Default)]
+/// The series of each row.
+#[derive(Clone, Debug)]
 pub struct SeriesColumn {
-    /// Number of distinct sets; 1 for rows without tags, 0 for no rows.
-    pub sets: usize,
-    /// One column per tag with one value per set, in the order the tags first appeared.
-    pub tags: Vec<TagColumn>,
-    /// The set of each row.
+    /// One code per row.
     pub codes: ScalarBuffer<u32>,
+    /// What the codes mean.
+    pub keys: SeriesKeys,
+}
+
+/// What the series codes of a batch mean.
+#[derive(Clone, Debug)]
+pub enum SeriesKeys {
+    /// Codes count these sets: in tables that do not exist yet, and in batches that bring a new tag.
+    Sets {
+        /// Number of distinct sets; 1 for rows without tags, 0 for no rows.
+        sets: usize,
+        /// One column per tag with one value per set, in the order the tags first appeared.
+        tags: Vec<TagColumn>,
+    },
+    /// Codes are numbers of this registry.
+    Known(Arc<SeriesRegistry>),
+}
+
+impl SeriesColumn {
+    /// The tags that the batch brings with it.
+    pub fn tags(&self) -> &[TagColumn] {
+        match &self.keys {
+            SeriesKeys::Sets { tags, .. } => tags,
+            SeriesKeys::Known(_) => &[],
+        }
+    }
 }
 
 /// One tag: its value in each distinct set.
@@ -76,7 +102,7 @@ impl Batch {
     /// Bytes the columns hold in memory, for budgets.
     pub fn size_bytes(&self) -> usize {
         let tags: usize =
-            self.series.tags.iter().map(|tag| tag.values.get_array_memory_size()).sum();
+            self.series.tags().iter().map(|tag| tag.values.get_array_memory_size()).sum();
         let fields: usize =
             self.fields.iter().map(|field| field.values.get_array_memory_size()).sum();
         let ids = self.ids.as_ref().map_or(0, Array::get_array_memory_size);

@@ -6,11 +6,16 @@
 //! give many rows at once by [`BatchBuilder::append_rows`], and parsers of many like rows write into
 //! [`BatchBuilder::write_rows`].
 //!
+//! Series codes: with a registry the code of a row whose tags are all columns of the table is its number
+//! there; others count from [`LOCAL`], in the order of arrival. A code stays good whatever comes later,
+//! except that of an aborted row. When all tags are known, the batch is in numbers of the registry;
+//! otherwise in sets.
+//!
 //! Taking back values is not free: a bad row that widened a column costs a pass over it. Parsers of
 //! independent rows therefore [`BatchBuilder::check`] all values of a row before they push one.
 //!
-//! Invariants: between rows every column has at most `rows` values; series codes are dense; a field
-//! never has the name of the time column, of the row id column or of a tag.
+//! Invariants: between rows every column has at most `rows` values; a field never has the name of the
+//! time column, of the row id column or of a tag.
 
 mod rows;
 
@@ -19,12 +24,14 @@ use std::sync::Arc;
 use arrow::array::{StringBuilder, UInt64Array};
 use hashbrown::HashMap;
 
-use crate::batch::{Batch, FieldColumn, SeriesColumn, TagColumn};
+use crate::batch::{Batch, FieldColumn, SeriesColumn, SeriesKeys, TagColumn};
 use crate::column::{Clash, ColumnBuilder, Scalar, TEXT_TOO_LONG};
 use crate::error::{Code, Error, Result};
-use crate::limits::{COLUMNS_MAX, TAGS_MAX, TEXT_BYTES_MAX};
+use crate::ids::ColumnId;
+use crate::limits::{COLUMNS_MAX, SERIES_NUMBERS_MAX, TAGS_MAX, TEXT_BYTES_MAX};
 use crate::name::Name;
 use crate::schema::{Mode, TableSchema};
+use crate::series::{SeriesKeyBuf, SeriesRegistry, SeriesTags};
 use crate::types::{ColumnKind, ColumnType};
 
 pub use rows::Lanes;
@@ -48,6 +55,15 @@ pub enum TagTarget {
     Field(FieldIndex),
 }
 
+/// With a registry, codes from here on are sets of the batch itself.
+pub const LOCAL: u32 = SERIES_NUMBERS_MAX as u32;
+
+struct TagSlot {
+    name: Name,
+    /// The column of the table, if it has it and there is a registry.
+    known: Option<ColumnId>,
+}
+
 struct FieldSlot {
     name: Name,
     values: ColumnBuilder,
@@ -56,6 +72,7 @@ struct FieldSlot {
 /// A batch under construction.
 pub struct BatchBuilder {
     schema: Option<Arc<TableSchema>>,
+    registry: Option<Arc<SeriesRegistry>>,
     time_name: Option<Name>,
     id_name: Option<Name>,
     times: Vec<i64>,
@@ -63,12 +80,13 @@ pub struct BatchBuilder {
     ids: Vec<Option<u64>>,
     fields: Vec<FieldSlot>,
     field_index: HashMap<Name, usize, FastHash>,
-    tags: Vec<Name>,
+    tags: Vec<TagSlot>,
     tag_index: HashMap<Name, usize, FastHash>,
-    /// Canonical key (tag number, length, bytes)* sorted by tag number → code.
+    /// Sets of the batch itself: key (tag number, length, bytes)* sorted by tag number → position.
     series: HashMap<Box<[u8]>, u32, FastHash>,
     keys: Vec<Box<[u8]>>,
     scratch: Vec<u8>,
+    key: SeriesKeyBuf,
     /// Fields whose type changed within the open row, with the type before.
     retyped: Vec<(usize, ColumnType)>,
     fields_before_row: usize,
@@ -78,8 +96,14 @@ pub struct BatchBuilder {
 
 impl BatchBuilder {
     /// A batch for the table with `schema`, or for a table that does not exist yet. `time_name` and
-    /// `id_name` are the names a new table's columns will have; with a schema its own names count.
-    pub fn new(schema: Option<Arc<TableSchema>>, time_name: Name, id_name: Option<Name>) -> Self {
+    /// `id_name` are the names a new table's columns will have; with a schema its own names count. The
+    /// registry is that of the table.
+    pub fn new(
+        schema: Option<Arc<TableSchema>>,
+        registry: Option<Arc<SeriesRegistry>>,
+        time_name: Name,
+        id_name: Option<Name>,
+    ) -> Self {
         let (time_name, id_name) = match &schema {
             Some(schema) => {
                 (schema.time().name.clone(), schema.row_id().map(|column| column.name.clone()))
@@ -87,6 +111,7 @@ impl BatchBuilder {
             None => (time_name, id_name),
         };
         BatchBuilder {
+            registry: registry.filter(|_| schema.is_some()),
             schema,
             time_name: Some(time_name),
             id_name,
@@ -100,6 +125,7 @@ impl BatchBuilder {
             series: HashMap::default(),
             keys: Vec::new(),
             scratch: Vec::new(),
+            key: SeriesKeyBuf::default(),
             retyped: Vec::new(),
             fields_before_row: 0,
             tags_before_row: 0,
@@ -110,6 +136,16 @@ impl BatchBuilder {
     /// The schema this batch is parsed against.
     pub fn schema(&self) -> Option<&Arc<TableSchema>> {
         self.schema.as_ref()
+    }
+
+    /// What numbers the series of the table: its numbers are series codes of this batch.
+    pub fn registry(&self) -> Option<&Arc<SeriesRegistry>> {
+        self.registry.as_ref()
+    }
+
+    /// The column of the table that a tag is, if there is a registry.
+    pub fn known_tag(&self, tag: TagIndex) -> Option<ColumnId> {
+        self.tags[tag.0].known
     }
 
     /// Finished rows so far.
@@ -211,8 +247,10 @@ impl BatchBuilder {
             return Ok(TagTarget::Tag(TagIndex(*index)));
         }
         self.check_free(name)?;
+        let column = self.schema.as_ref().and_then(|schema| schema.column(name));
+        let known = column.filter(|_| self.registry.is_some()).map(|column| column.id);
         if let Some(schema) = &self.schema
-            && let Some(column) = schema.column(name)
+            && let Some(column) = column
             && column.kind == ColumnKind::Field
         {
             if schema.mode == Mode::Append && column.ty == ColumnType::Utf8 {
@@ -236,32 +274,53 @@ impl BatchBuilder {
         let name = Name::new(name)?;
         let index = self.tags.len();
         self.tag_index.insert(name.clone(), index);
-        self.tags.push(name);
+        self.tags.push(TagSlot { name, known });
         Ok(TagTarget::Tag(TagIndex(index)))
     }
 
     /// The code of the series with these tags. Order does not matter, empty values are absent, and of
     /// a tag that comes twice the last value counts. Cheap for a series seen before.
-    pub fn series(&mut self, tags: &mut [(TagIndex, &str)]) -> u32 {
+    ///
+    /// # Errors
+    /// `limit_exceeded` past the table's limit of series.
+    pub fn series(&mut self, tags: &mut [(TagIndex, &str)]) -> Result<u32> {
+        let known = |(index, _): &(TagIndex, &str)| self.tags[index.0].known;
+        match &self.registry {
+            Some(registry) if tags.iter().all(|tag| tag.1.is_empty() || known(tag).is_some()) => {
+                tags.sort_by_key(known);
+                self.key.clear();
+                for (i, (index, value)) in tags.iter().enumerate() {
+                    let again = tags.get(i + 1).is_some_and(|(next, _)| next == index);
+                    if let Some(column) = self.tags[index.0].known.filter(|_| !again) {
+                        self.key.push(column, value);
+                    }
+                }
+                let key = self.key.as_bytes();
+                let found = registry.read().by_key(key);
+                found.map_or_else(|| registry.number_of_key(key), Ok)
+            }
+            _ => Ok(self.local_series(tags)),
+        }
+    }
+
+    fn local_series(&mut self, tags: &mut [(TagIndex, &str)]) -> u32 {
         tags.sort_by_key(|(index, _)| *index);
         self.scratch.clear();
         for (i, (index, value)) in tags.iter().enumerate() {
             let again = tags.get(i + 1).is_some_and(|(next, _)| next == index);
-            if value.is_empty() || again {
-                continue;
+            if !again {
+                put_tag(&mut self.scratch, *index, value);
             }
-            self.scratch.extend_from_slice(&(index.0 as u16).to_le_bytes());
-            self.scratch.extend_from_slice(&(value.len() as u32).to_le_bytes());
-            self.scratch.extend_from_slice(value.as_bytes());
         }
-        if let Some(code) = self.series.get(self.scratch.as_slice()) {
-            return *code;
+        let base = if self.registry.is_some() { LOCAL } else { 0 };
+        if let Some(position) = self.series.get(self.scratch.as_slice()) {
+            return base + *position;
         }
-        let code = self.keys.len() as u32;
+        let position = self.keys.len() as u32;
         let key: Box<[u8]> = self.scratch.as_slice().into();
         self.keys.push(key.clone());
-        self.series.insert(key, code);
-        code
+        self.series.insert(key, position);
+        base + position
     }
 
     /// Type of a field so far.
@@ -438,10 +497,18 @@ impl BatchBuilder {
     }
 
     fn close_row(&mut self, series: u32, time_ns: i64) {
-        debug_assert!((series as usize) < self.keys.len(), "the series code came from series()");
+        debug_assert!(self.is_code(series), "the series code came from series()");
         self.times.push(time_ns);
         self.codes.push(series);
         self.settle();
+    }
+
+    fn is_code(&self, series: u32) -> bool {
+        match &self.registry {
+            Some(registry) if series < LOCAL => (series as usize) < registry.len(),
+            Some(_) => ((series - LOCAL) as usize) < self.keys.len(),
+            None => (series as usize) < self.keys.len(),
+        }
     }
 
     /// From here on, taking back goes no further than to the rows finished now.
@@ -460,7 +527,7 @@ impl BatchBuilder {
             self.field_index.remove(&slot.name);
         }
         for tag in self.tags.drain(self.tags_before_row..) {
-            self.tag_index.remove(&tag);
+            self.tag_index.remove(&tag.name);
         }
         for key in self.keys.drain(self.series_before_row..) {
             self.series.remove(&key);
@@ -482,13 +549,9 @@ impl BatchBuilder {
 
     /// The finished batch. Series that no finished row uses and fields that hold no value and are not
     /// in the table are still part of it: an all-null column is a column.
-    pub fn finish(self) -> Batch {
+    pub fn finish(mut self) -> Batch {
         let rows = self.times.len();
-        let series = SeriesColumn {
-            sets: self.keys.len(),
-            tags: tag_columns(&self.tags, &self.keys),
-            codes: self.codes.into(),
-        };
+        let series = self.take_series();
         let fields = self
             .fields
             .into_iter()
@@ -501,6 +564,66 @@ impl BatchBuilder {
         let ids = (!self.ids.is_empty()).then(|| UInt64Array::from(self.ids));
         Batch { rows, series, time: self.times.into(), fields, ids }
     }
+
+    /// The series of rows whose other columns are built elsewhere, from their codes.
+    pub fn finish_series(mut self, codes: Vec<u32>) -> SeriesColumn {
+        self.codes = codes;
+        self.take_series()
+    }
+
+    fn take_series(&mut self) -> SeriesColumn {
+        let mut codes = std::mem::take(&mut self.codes);
+        if let Some(registry) = self.registry.take() {
+            if self.tags.iter().all(|tag| tag.known.is_some()) {
+                return SeriesColumn { codes: codes.into(), keys: SeriesKeys::Known(registry) };
+            }
+            self.take_known(&registry, &mut codes);
+        }
+        let keys =
+            SeriesKeys::Sets { sets: self.keys.len(), tags: tag_columns(&self.tags, &self.keys) };
+        SeriesColumn { codes: codes.into(), keys }
+    }
+
+    /// Makes sets of the series of the registry that rows use, and codes of sets out of all codes.
+    fn take_known(&mut self, registry: &SeriesRegistry, codes: &mut [u32]) {
+        let mut sets: HashMap<u32, u32, FastHash> = HashMap::default();
+        let reader = registry.read();
+        for code in codes {
+            if *code >= LOCAL {
+                *code -= LOCAL;
+                continue;
+            }
+            *code = *sets.entry(*code).or_insert_with_key(|number| {
+                let mut key = Vec::new();
+                let mut tags: Vec<(TagIndex, &str)> = SeriesTags::of(reader.key(*number))
+                    .filter_map(|(column, value)| Some((self.slot_of(column)?, value)))
+                    .collect();
+                tags.sort_by_key(|(index, _)| *index);
+                tags.iter().for_each(|(index, value)| put_tag(&mut key, *index, value));
+                self.keys.push(key.into());
+                self.keys.len() as u32 - 1
+            });
+        }
+    }
+
+    /// The slot of a tag column, made if no tag of this batch named it: its series was known as a
+    /// whole.
+    fn slot_of(&mut self, column: ColumnId) -> Option<TagIndex> {
+        if let Some(index) = self.tags.iter().position(|slot| slot.known == Some(column)) {
+            return Some(TagIndex(index));
+        }
+        let name = self.schema.as_ref()?.column_by_id(column)?.name.clone();
+        self.tags.push(TagSlot { name, known: Some(column) });
+        Some(TagIndex(self.tags.len() - 1))
+    }
+}
+
+fn put_tag(key: &mut Vec<u8>, index: TagIndex, value: &str) {
+    if !value.is_empty() {
+        key.extend_from_slice(&(index.0 as u16).to_le_bytes());
+        key.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        key.extend_from_slice(value.as_bytes());
+    }
 }
 
 fn tag_and_field(name: &str) -> Error {
@@ -509,7 +632,7 @@ fn tag_and_field(name: &str) -> Error {
 }
 
 /// Turns canonical keys back into one column per tag.
-fn tag_columns(tags: &[Name], keys: &[Box<[u8]>]) -> Vec<TagColumn> {
+fn tag_columns(tags: &[TagSlot], keys: &[Box<[u8]>]) -> Vec<TagColumn> {
     let mut columns: Vec<StringBuilder> = tags.iter().map(|_| StringBuilder::new()).collect();
     for key in keys {
         let mut rest: &[u8] = key;
@@ -527,6 +650,6 @@ fn tag_columns(tags: &[Name], keys: &[Box<[u8]>]) -> Vec<TagColumn> {
     }
     tags.iter()
         .zip(columns)
-        .map(|(name, mut values)| TagColumn { name: name.clone(), values: values.finish() })
+        .map(|(tag, mut values)| TagColumn { name: tag.name.clone(), values: values.finish() })
         .collect()
 }

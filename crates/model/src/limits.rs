@@ -11,6 +11,14 @@ pub const COLUMNS_MAX: usize = 4_096;
 /// Most tags of one table; a series key is hashed whole.
 pub const TAGS_MAX: usize = 256;
 
+/// Largest key of a series, tags with their heads: a key is hashed and compared whole, and 512 of
+/// them lie in one block.
+pub const SERIES_KEY_BYTES_MAX: usize = 1 << 20;
+
+/// Series that one registry can number: the upper half of the codes of a batch counts tag sets that
+/// are not in it.
+pub const SERIES_NUMBERS_MAX: usize = 1 << 31;
+
 /// Longest text value: 16 MiB, so that one value fits into every internal buffer many times.
 pub const TEXT_BYTES_MAX: usize = 16 << 20;
 

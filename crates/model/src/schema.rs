@@ -10,6 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{ColumnId, DatabaseId, TableId};
 use crate::name::Name;
 use crate::partition::PartitionWidth;
+use crate::series::SeriesRegistry;
 use crate::types::{ColumnKind, ColumnType, tag_type, timestamp_type};
 
 /// Keeps every row, or per (tags, time) and field the last value sent.
@@ -195,11 +196,38 @@ impl TableSchema {
     }
 }
 
+/// A table that exists, as parsers know it.
+#[derive(Clone, Debug)]
+pub struct KnownTable {
+    /// Its present schema.
+    pub schema: Arc<TableSchema>,
+    /// Numbers its series; without one, batches bring their tag sets.
+    pub registry: Option<Arc<SeriesRegistry>>,
+}
+
+impl From<Arc<TableSchema>> for KnownTable {
+    fn from(schema: Arc<TableSchema>) -> KnownTable {
+        KnownTable { schema, registry: None }
+    }
+}
+
 /// Finds the current schema of a table of one database by its exact name: what parsers ask while they
 /// read a body. The engine's catalog and plain closures implement it.
 pub trait SchemaLookup {
     /// The schema, or `None` when the table does not exist yet.
     fn schema(&self, table: &str) -> Option<Arc<TableSchema>>;
+
+    /// What numbers the series of a table.
+    fn registry(&self, table: &TableSchema) -> Option<Arc<SeriesRegistry>> {
+        let _no_table_has_one = table;
+        None
+    }
+
+    /// Both.
+    fn known(&self, table: &str) -> Option<KnownTable> {
+        let schema = self.schema(table)?;
+        Some(KnownTable { registry: self.registry(&schema), schema })
+    }
 }
 
 impl<F: Fn(&str) -> Option<Arc<TableSchema>>> SchemaLookup for F {

@@ -1,23 +1,37 @@
 //! The model at its boundary: builders, conversions, times and windows.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 
-use crate::builder::{BatchBuilder, TagTarget};
+use crate::batch::{Batch, SeriesKeys};
+use crate::builder::{BatchBuilder, TagIndex, TagTarget};
 use crate::column::{ColumnBuilder, Scalar};
+use crate::error::Code;
+use crate::ids::{ColumnId, DatabaseId, TableId};
 use crate::name::{Name, nearest};
 use crate::partition::PartitionWidth;
+use crate::schema::{Column, Mode, TableSchema};
+use crate::series::{SeriesLimits, SeriesRegistry, SeriesTags};
 use crate::time::{Precision, column_precision, parse_time, time_text};
-use crate::types::ColumnType;
+use crate::types::{ColumnKind, ColumnType};
 
 fn builder() -> BatchBuilder {
-    BatchBuilder::new(None, Name::literal("time"), None)
+    BatchBuilder::new(None, None, Name::literal("time"), None)
+}
+
+fn sets(batch: &Batch) -> usize {
+    match batch.series.keys {
+        SeriesKeys::Sets { sets, .. } => sets,
+        SeriesKeys::Known(_) => panic!("the batch knows the registry"),
+    }
 }
 
 #[test]
 fn rows_lacking_a_field_are_null_in_it() {
     let mut b = builder();
-    let series = b.series(&mut []);
+    let series = b.series(&mut []).unwrap();
     let a = b.field("a").unwrap();
     b.push_i64(a, 1).unwrap();
     b.end_row(series, 10);
@@ -35,7 +49,7 @@ fn rows_lacking_a_field_are_null_in_it() {
 #[test]
 fn an_aborted_row_leaves_no_trace() {
     let mut b = builder();
-    let series = b.series(&mut []);
+    let series = b.series(&mut []).unwrap();
     let a = b.field("a").unwrap();
     b.push_i64(a, 7).unwrap();
     b.end_row(series, 1);
@@ -55,16 +69,16 @@ fn an_aborted_row_leaves_no_trace() {
 fn an_aborted_row_leaves_no_tag_and_no_series() {
     let mut b = builder();
     let Ok(TagTarget::Tag(tag)) = b.tag("host") else { panic!("a new tag is a tag") };
-    b.series(&mut [(tag, "bad")]);
+    b.series(&mut [(tag, "bad")]).unwrap();
     b.abort_row();
     assert!(b.field("host").is_ok(), "the name is free again");
     b.abort_row();
     let Ok(TagTarget::Tag(tag)) = b.tag("region") else { panic!("a new tag is a tag") };
-    let code = b.series(&mut [(tag, "eu")]);
+    let code = b.series(&mut [(tag, "eu")]).unwrap();
     b.end_row(code, 1);
     let batch = b.finish();
-    assert_eq!((code, batch.series.sets, batch.series.tags.len()), (0, 1, 1));
-    assert_eq!(batch.series.tags[0].values.value(0), "eu");
+    assert_eq!((code, sets(&batch), batch.series.tags().len()), (0, 1, 1));
+    assert_eq!(batch.series.tags()[0].values.value(0), "eu");
 }
 
 fn column(values: &[Option<Scalar<'_>>]) -> ColumnBuilder {
@@ -81,7 +95,7 @@ fn column(values: &[Option<Scalar<'_>>]) -> ColumnBuilder {
 #[test]
 fn whole_columns_are_appended_by_the_same_rules_as_values() {
     let mut b = builder();
-    let series = b.series(&mut []);
+    let series = b.series(&mut []).unwrap();
     let a = b.field("a").unwrap();
     let ints = column(&[Some(Scalar::I64(1)), None]);
     b.append_rows(&[1, 2], &[series; 2], vec![(a, ints)]).unwrap();
@@ -131,7 +145,7 @@ fn checking_a_value_says_what_pushing_it_does() {
 #[test]
 fn integers_widen_to_floats_only_while_exact() {
     let mut b = builder();
-    let series = b.series(&mut []);
+    let series = b.series(&mut []).unwrap();
     let a = b.field("a").unwrap();
     b.push_i64(a, 3).unwrap();
     b.end_row(series, 1);
@@ -144,7 +158,7 @@ fn integers_widen_to_floats_only_while_exact() {
     let mut b = builder();
     let big = b.field("a").unwrap();
     b.push_i64(big, i64::MAX).unwrap();
-    let series = b.series(&mut []);
+    let series = b.series(&mut []).unwrap();
     b.end_row(series, 1);
     assert!(b.push_f64(big, 0.5).is_err());
 }
@@ -154,17 +168,17 @@ fn series_do_not_depend_on_the_order_of_tags() {
     let mut b = builder();
     let TagTarget::Tag(host) = b.tag("host").unwrap() else { panic!() };
     let TagTarget::Tag(dc) = b.tag("dc").unwrap() else { panic!() };
-    let one = b.series(&mut [(dc, "x"), (host, "a")]);
-    assert_eq!(one, b.series(&mut [(host, "a"), (dc, "x")]));
-    let two = b.series(&mut [(host, "a"), (dc, "")]);
+    let one = b.series(&mut [(dc, "x"), (host, "a")]).unwrap();
+    assert_eq!(one, b.series(&mut [(host, "a"), (dc, "x")]).unwrap());
+    let two = b.series(&mut [(host, "a"), (dc, "")]).unwrap();
     assert_ne!(one, two);
-    assert_eq!(two, b.series(&mut [(host, "a")]));
+    assert_eq!(two, b.series(&mut [(host, "a")]).unwrap());
     b.end_row(one, 1);
     b.end_row(two, 2);
     let batch = b.finish();
-    assert_eq!(batch.series.sets, 2);
-    assert_eq!(batch.series.tags[1].values.value(0), "x");
-    assert!(batch.series.tags[1].values.is_null(1));
+    assert_eq!(sets(&batch), 2);
+    assert_eq!(batch.series.tags()[1].values.value(0), "x");
+    assert!(batch.series.tags()[1].values.is_null(1));
 }
 
 #[test]
@@ -224,4 +238,107 @@ fn names_are_checked_and_near_ones_found() {
     assert!(Name::new("a\nb").is_err());
     assert!(Name::new(&"x".repeat(256)).is_err());
     assert_eq!(nearest("pric", ["price", "volume"]), ["price"]);
+}
+
+/// A table with the tags `host` (2) and `dc` (3) and the field `v`, and its registry.
+fn hosts() -> (Arc<TableSchema>, Arc<SeriesRegistry>) {
+    let column =
+        |(id, name, kind, ty)| Column { id: ColumnId(id), name: Name::literal(name), kind, ty };
+    let columns = [
+        (1, "time", ColumnKind::Time, ColumnType::Timestamp),
+        (2, "host", ColumnKind::Tag, ColumnType::Utf8),
+        (3, "dc", ColumnKind::Tag, ColumnType::Utf8),
+        (4, "v", ColumnKind::Field, ColumnType::I64),
+    ];
+    let schema = TableSchema {
+        id: TableId(1),
+        database: DatabaseId(1),
+        name: Name::literal("cpu"),
+        version: 1,
+        columns: columns.map(column).to_vec(),
+        next_column: ColumnId(5),
+        mode: Mode::Upsert,
+        partition: PartitionWidth::Auto,
+        created_at_ns: 0,
+        codec: None,
+    };
+    (
+        Arc::new(schema),
+        Arc::new(SeriesRegistry::new(SeriesLimits { series_max: 3, raw_bytes_max: 1 << 20 })),
+    )
+}
+
+fn known_builder() -> (BatchBuilder, Arc<SeriesRegistry>) {
+    let (schema, registry) = hosts();
+    let builder =
+        BatchBuilder::new(Some(schema), Some(Arc::clone(&registry)), Name::literal("time"), None);
+    (builder, registry)
+}
+
+fn tag_of(b: &mut BatchBuilder, name: &str) -> TagIndex {
+    let TagTarget::Tag(tag) = b.tag(name).unwrap() else { panic!("{name} is a tag") };
+    tag
+}
+
+#[test]
+fn a_batch_of_known_tags_is_in_numbers_of_the_registry() {
+    let (mut b, registry) = known_builder();
+    let (dc, host) = (tag_of(&mut b, "dc"), tag_of(&mut b, "host"));
+    let other = registry.number(&[(ColumnId(2), "z")]).unwrap();
+    let one = b.series(&mut [(dc, "x"), (host, "old"), (host, "a")]).unwrap();
+    b.end_row(one, 1);
+    b.end_row(other, 2);
+    assert_eq!(b.series(&mut [(host, "a"), (dc, "x")]).unwrap(), one);
+    assert_eq!(b.series(&mut [(host, "z"), (dc, "")]).unwrap(), other);
+    let batch = b.finish();
+    let SeriesKeys::Known(of) = &batch.series.keys else { panic!("every tag is known") };
+    assert!(Arc::ptr_eq(of, &registry));
+    assert_eq!(batch.series.codes[..], [one, other]);
+    let reader = registry.read();
+    let tags: Vec<_> = SeriesTags::of(reader.key(one)).collect();
+    assert_eq!(tags, [(ColumnId(2), "a"), (ColumnId(3), "x")]);
+}
+
+/// A new tag comes after rows whose series were known, one of them without any tag named.
+#[test]
+fn codes_stay_good_when_a_new_tag_turns_the_batch_to_sets() {
+    let (mut b, registry) = known_builder();
+    let host = tag_of(&mut b, "host");
+    let whole = registry.number(&[(ColumnId(2), "z"), (ColumnId(3), "y")]).unwrap();
+    let a = b.series(&mut [(host, "a")]).unwrap();
+    b.end_row(a, 1);
+    let rack = tag_of(&mut b, "rack");
+    let new = b.series(&mut [(rack, "r1"), (host, "a")]).unwrap();
+    b.end_row(new, 2);
+    b.end_row(whole, 3);
+    b.end_row(a, 4);
+    assert_eq!(b.series(&mut [(rack, ""), (host, "a")]).unwrap(), a);
+    let batch = b.finish();
+    let mut rows = Vec::new();
+    for code in batch.series.codes.iter() {
+        let code = *code as usize;
+        let tags = batch.series.tags().iter().filter(|tag| tag.values.is_valid(code));
+        let tags: Vec<_> =
+            tags.map(|tag| format!("{}={}", tag.name, tag.values.value(code))).collect();
+        rows.push(tags.join(","));
+    }
+    assert_eq!(rows, ["host=a", "host=a,rack=r1", "host=z,dc=y", "host=a"]);
+    assert_eq!(sets(&batch), 3);
+}
+
+#[test]
+fn an_aborted_new_tag_leaves_the_batch_in_numbers() {
+    let (mut b, registry) = known_builder();
+    let (host, rack) = (tag_of(&mut b, "host"), tag_of(&mut b, "rack"));
+    b.series(&mut [(rack, "r1"), (host, "a")]).unwrap();
+    b.abort_row();
+    assert!(registry.is_empty());
+    let host = tag_of(&mut b, "host");
+    for value in ["a", "b", "c"] {
+        let code = b.series(&mut [(host, value)]).unwrap();
+        b.end_row(code, 1);
+    }
+    assert_eq!(b.series(&mut [(host, "d")]).unwrap_err().code(), Code::LimitExceeded);
+    b.abort_row();
+    assert!(matches!(b.finish().series.keys, SeriesKeys::Known(_)));
 }

@@ -72,12 +72,12 @@ fn missing_codec() -> Result<()> {
 /// One value of the table `rain`, whose segments shall use the codec `tenths` where it fits.
 fn fallen(time: Timestamp, millimetres: f64) -> Result<Batch> {
     let options = TableOptions { codec: Some(Name::new("tenths")?), ..TableOptions::upsert() };
-    let mut rows = BatchBuilder::new(None, options.time_column.clone(), None);
+    let mut rows = BatchBuilder::new(None, None, options.time_column.clone(), None);
     let value = rows.field("value")?;
     let TagTarget::Tag(station) = rows.tag("station")? else {
         unreachable!("a batch for a table that does not exist has no field of that name")
     };
-    let series = rows.series(&mut [(station, "north")]);
+    let series = rows.series(&mut [(station, "north")])?;
     rows.push_f64(value, millimetres).map_err(|clash| Error::new(clash.code(), clash.message()))?;
     rows.end_row(series, time.ns());
     Ok(Batch { table: Name::new("rain")?, options, schema_version: None, batch: rows.finish() })

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use arrow::array::{Float64Array, StringArray};
 use bytes::Bytes;
 use pulsora_env::block_on;
+use pulsora_model::schema::SchemaLookup;
 use pulsora_model::time::Precision;
 use pulsora_model::{
-    Batch as Columns, Code, ColumnType, Detail, FieldColumn, Name, Result, Sequence, SeriesColumn,
+    Batch as Columns, Code, ColumnType, Detail, FieldColumn, Name, Result, Sequence, SeriesColumn, SeriesKeys,
     TableOptions, TableWrite, TagColumn, Timestamp,
 };
 use pulsora_storage::{Catalog, WriteRequest};
@@ -182,8 +183,8 @@ impl Database {
     ) -> Result<Written> {
         let name = Name::new(table)?;
         self.write_parsed(database, |catalog| {
-            let schema = catalog.find_table(database, table);
-            format.parse(&name, body, options, schema).map(of_rows)
+            let known = catalog.lookup(database).known(table);
+            format.parse(&name, body, options, known).map(of_rows)
         })
     }
 
@@ -216,9 +217,11 @@ impl Database {
             batch: Columns {
                 rows: points.len(),
                 series: SeriesColumn {
-                    sets: 1,
-                    tags: series.tags.iter().map(tag).collect(),
                     codes: vec![0; points.len()].into(),
+                    keys: SeriesKeys::Sets {
+                        sets: 1,
+                        tags: series.tags.iter().map(tag).collect(),
+                    },
                 },
                 time: times.into(),
                 fields: vec![field],

@@ -101,7 +101,7 @@ impl InsertTarget {
     pub(crate) fn batch(&self, batches: &[RecordBatch], first_row: u64) -> Result<Batch> {
         let schema = &self.schema;
         let time_name = schema.time().name.clone();
-        let mut builder = BatchBuilder::new(Some(Arc::clone(schema)), time_name, None);
+        let mut builder = BatchBuilder::new(Some(Arc::clone(schema)), None, time_name, None);
         let slots = self.slots(&mut builder)?;
         let mut number = first_row;
         for batch in batches {
@@ -110,7 +110,7 @@ impl InsertTarget {
             for row in 0..batch.num_rows() {
                 let filled = fill_row(&mut builder, &slots, &cells, row, &mut tags);
                 let (time, id) = filled.map_err(|(at, error)| self.at(error, at, number))?;
-                let series = builder.series(&mut tags);
+                let series = builder.series(&mut tags)?;
                 match id {
                     Some(id) => builder.end_row_with_id(series, time, Some(id)),
                     None => builder.end_row(series, time),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
 
+use pulsora_model::batch::SeriesKeys;
+use pulsora_model::series::SeriesTags;
 use pulsora_model::{
     Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Mode, Name, PartitionWidth, TableId,
     TableSchema, TableWrite,
@@ -39,9 +41,15 @@ fn render_row(write: &TableWrite, row: usize, out: &mut String) {
     let batch = &write.batch;
     write!(out, "{}/{}", write.table, write.options.mode.name()).unwrap();
     let set = batch.series.codes[row] as usize;
-    let tags = batch.series.tags.iter().filter(|tag| tag.values.is_valid(set));
-    let tags: Vec<String> =
-        tags.map(|tag| format!("{}={}", tag.name, tag.values.value(set))).collect();
+    let tags: Vec<String> = match &batch.series.keys {
+        SeriesKeys::Sets { tags, .. } => {
+            let tags = tags.iter().filter(|tag| tag.values.is_valid(set));
+            tags.map(|tag| format!("{}={}", tag.name, tag.values.value(set))).collect()
+        }
+        SeriesKeys::Known(registry) => SeriesTags::of(registry.read().key(set as u32))
+            .map(|(column, value)| format!("#{column}={value}"))
+            .collect(),
+    };
     let fields = batch.fields.iter().filter_map(|field| {
         let value = value_text(field.ty, &field.values, row)?;
         Some(format!("{}={value}", field.name))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{Float64Array, StringArray};
 use arrow::buffer::{Buffer as Bytes, OffsetBuffer};
 use pulsora_model::{
-    Batch, ColumnType, FieldColumn, Name, SeriesColumn, TableOptions, TableWrite, TagColumn,
+    Batch, ColumnType, FieldColumn, Name, SeriesColumn, SeriesKeys, TableOptions, TableWrite, TagColumn,
 };
 
 use super::{SERIES_TABLE, SERIES_TAG};
@@ -76,9 +76,14 @@ impl Buffer {
         let batch = Batch {
             rows: self.len(),
             series: SeriesColumn {
-                sets: ids.len(),
-                tags: vec![TagColumn { name: Name::literal(SERIES_TAG), values: id_texts(&ids) }],
                 codes: taken(&mut self.codes, full).into(),
+                keys: SeriesKeys::Sets {
+                    sets: ids.len(),
+                    tags: vec![TagColumn {
+                        name: Name::literal(SERIES_TAG),
+                        values: id_texts(&ids),
+                    }],
+                },
             },
             time: taken(&mut self.times, full).into(),
             fields: vec![FieldColumn {

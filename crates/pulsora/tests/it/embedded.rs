@@ -198,13 +198,13 @@ fn a_batch_is_stored_whole() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(dir.path()).unwrap();
     let time = pulsora::Name::new("time").unwrap();
-    let mut rows = pulsora::BatchBuilder::new(None, time, None);
+    let mut rows = pulsora::BatchBuilder::new(None, None, time, None);
     let (load, cores) = (rows.field("load").unwrap(), rows.field("cores").unwrap());
     let pulsora_model::builder::TagTarget::Tag(host) = rows.tag("host").unwrap() else {
         panic!("a new table has no field of that name");
     };
     for (n, name) in ["a", "b", "a"].into_iter().enumerate() {
-        let series = rows.series(&mut [(host, name)]);
+        let series = rows.series(&mut [(host, name)]).unwrap();
         rows.push_f64(load, n as f64 / 4.0).unwrap();
         rows.push_i64(cores, 8).unwrap();
         rows.end_row(series, second(n as i64).ns());

@@ -76,7 +76,7 @@ impl World {
 
     pub fn write(&self, database: &str, table: &str, readings: &[Reading]) {
         let schema = self.engine.catalog().find_table(database, table);
-        let mut builder = BatchBuilder::new(schema, Name::literal("time"), None);
+        let mut builder = BatchBuilder::new(schema, None, Name::literal("time"), None);
         for (time, host, region, temperature, state) in readings {
             let tag = |builder: &mut BatchBuilder, name| match builder.tag(name).unwrap() {
                 TagTarget::Tag(tag) => tag,
@@ -88,7 +88,7 @@ impl World {
             builder.push_f64(field, *temperature).unwrap();
             let field = builder.field("state").unwrap();
             builder.push_i64(field, *state).unwrap();
-            let series = builder.series(&mut tags);
+            let series = builder.series(&mut tags).unwrap();
             builder.end_row(series, parse_time(time).unwrap());
         }
         self.store(database, table, builder);
@@ -104,14 +104,14 @@ impl World {
     pub fn write_numbers_from(&self, start: &str, table: &str, rows: i64) {
         let start = parse_time(start).unwrap();
         let schema = self.engine.catalog().find_table("default", table);
-        let mut builder = BatchBuilder::new(schema, Name::literal("time"), None);
+        let mut builder = BatchBuilder::new(schema, None, Name::literal("time"), None);
         for row in 0..rows {
             let field = builder.field("value").unwrap();
             builder.push_i64(field, row).unwrap();
             let field = builder.field("noise").unwrap();
             let noise = (row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             builder.push_str(field, &format!("{noise:016x}{noise:016x}")).unwrap();
-            let series = builder.series(&mut []);
+            let series = builder.series(&mut []).unwrap();
             builder.end_row(series, start + row * 1_000_000_000);
         }
         self.store("default", table, builder);

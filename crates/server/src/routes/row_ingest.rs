@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::header;
 use bytes::Bytes;
 use pulsora_model::name::prefix;
+use pulsora_model::schema::SchemaLookup;
 use pulsora_model::{Code, Detail, Error, Mode, Name, PartitionWidth, Result};
 use pulsora_storage::Catalog;
 use pulsora_wire::msgpack::MsgpackOptions;
@@ -82,8 +83,8 @@ async fn store(
     let boundary = format.boundary(&options);
     let database = target.database.clone();
     let parse = move |body: &Bytes, catalog: &Arc<Catalog>| {
-        let schema = catalog.find_table(&database, &table);
-        format.parse(&table, body, &options, schema).map(of_rows)
+        let known = catalog.lookup(&database).known(&table);
+        format.parse(&table, body, &options, known).map(of_rows)
     };
     match boundary {
         Some(boundary) => store_pieces(context, intake, target, boundary, parse).await,

@@ -8,8 +8,12 @@ use std::sync::Arc;
 
 use pulsora_model::name::nearest;
 use pulsora_model::schema::SchemaLookup;
-use pulsora_model::{Code, DatabaseId, Error, Name, Result, TableId, TableSchema};
+use pulsora_model::{
+    Code, DatabaseId, Error, Name, Result, SeriesLimits, SeriesRegistry, TableId, TableSchema,
+};
 use serde::{Deserialize, Serialize};
+
+use super::registries::Registries;
 
 /// Name of the database that always exists.
 pub const DEFAULT_DATABASE: &str = "default";
@@ -32,6 +36,8 @@ pub struct Catalog {
     pub(super) tables: BTreeMap<TableId, Arc<TableSchema>>,
     pub(super) next_database: DatabaseId,
     pub(super) next_table: TableId,
+    #[serde(skip)]
+    pub(super) registries: Registries,
 }
 
 impl Default for Catalog {
@@ -44,6 +50,7 @@ impl Default for Catalog {
             tables: BTreeMap::new(),
             next_database: DatabaseId(2),
             next_table: TableId(1),
+            registries: Registries::default(),
         }
     }
 }
@@ -123,8 +130,34 @@ impl Catalog {
 
     /// What parsers of rows for one database ask. Holds this catalog.
     pub fn lookup(self: &Arc<Self>, database: &str) -> impl SchemaLookup + use<> {
-        let (catalog, database) = (Arc::clone(self), database.to_owned());
-        move |table: &str| catalog.find_table(&database, table)
+        Lookup { catalog: Arc::clone(self), database: database.to_owned() }
+    }
+
+    /// What numbers the series of a table, in the catalog of an open engine.
+    pub fn registry(&self, table: TableId) -> Option<&Arc<SeriesRegistry>> {
+        self.registries.get(table)
+    }
+
+    /// The same with a registry for every table, present and to come.
+    pub(crate) fn with_registries(mut self, limits: SeriesLimits) -> Catalog {
+        self.registries = Registries::of(self.tables.keys().copied(), limits);
+        self
+    }
+}
+
+/// A catalog as parsers see it.
+struct Lookup {
+    catalog: Arc<Catalog>,
+    database: String,
+}
+
+impl SchemaLookup for Lookup {
+    fn schema(&self, table: &str) -> Option<Arc<TableSchema>> {
+        self.catalog.find_table(&self.database, table)
+    }
+
+    fn registry(&self, table: &TableSchema) -> Option<Arc<SeriesRegistry>> {
+        self.catalog.registry(table.id).cloned()
     }
 }
 

@@ -50,6 +50,7 @@ impl Catalog {
                 if let Some(database) = next.databases.remove(&name) {
                     database.tables.values().for_each(|table| {
                         next.tables.remove(table);
+                        next.registries.remove(*table);
                     });
                 }
             }
@@ -61,9 +62,11 @@ impl Catalog {
                     return Err(misfit(change));
                 }
                 next.tables.insert(id, Arc::new(schema.clone()));
+                next.registries.add(id);
             }
             CatalogChange::DropTable { id } => {
                 let schema = next.tables.remove(id).ok_or_else(|| misfit(change))?;
+                next.registries.remove(*id);
                 let owner = next.owner_mut(schema.database).ok_or_else(|| misfit(change))?;
                 owner.tables.remove(&schema.name);
             }

@@ -4,18 +4,21 @@
 //! that was parsed against an older schema is checked again here, and what no longer fits is refused
 //! before anything is logged.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, UInt64Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{Int64Type, UInt64Type};
+use pulsora_model::batch::SeriesKeys;
 use pulsora_model::convert::{Conversion, conversion, exact_i64, exact_u64};
 use pulsora_model::limits::COLUMNS_MAX;
 use pulsora_model::schema::TableOptions;
+use pulsora_model::series::SeriesTags;
 use pulsora_model::time::parse_time;
 use pulsora_model::{
     Batch, Code, Column, ColumnId, ColumnKind, ColumnType, Error, FieldColumn, Mode, Name, Result,
-    TableId, TableSchema, TableWrite,
+    SeriesRegistry, TableId, TableSchema, TableWrite,
 };
 
 use super::catalog::Catalog;
@@ -177,8 +180,8 @@ impl Work {
             work.change(CatalogChange::AddColumn { table: schema.id, column })?;
             Ok(id)
         };
-        let mut tags = Vec::with_capacity(batch.series.tags.len());
-        for tag in &batch.series.tags {
+        let mut tags = Vec::with_capacity(batch.series.tags().len());
+        for tag in batch.series.tags() {
             let id = match schema.column(&tag.name) {
                 Some(column) if column.kind == ColumnKind::Tag => column.id,
                 Some(column) => return Err(kind_conflict(column, "a tag")),
@@ -204,13 +207,19 @@ impl Work {
             }
         }
         fields.sort_by_key(|(id, _, _)| *id);
+        let (series, codes) = match &batch.series.keys {
+            SeriesKeys::Sets { sets, .. } => {
+                (series_of(*sets, &mut tags), batch.series.codes.clone())
+            }
+            SeriesKeys::Known(registry) => known_series(registry, &batch.series.codes),
+        };
         let version = self.catalog.table_by_id(schema.id).map_or(schema.version, |s| s.version);
         Ok(ResolvedRows {
             table: schema.id,
             schema_version: version,
             rows: batch.rows,
-            series: series_of(batch.series.sets, &mut tags),
-            codes: batch.series.codes.clone(),
+            series,
+            codes,
             time: batch.time.clone(),
             fields,
             ids: resolve_ids(schema, batch, stored)?,
@@ -331,7 +340,7 @@ fn new_columns(options: &TableOptions, batch: &Batch) -> Result<Vec<Column>> {
         columns.push((options.id_column.clone(), ColumnKind::Id, ColumnType::U64));
     }
     columns.push((options.time_column.clone(), ColumnKind::Time, ColumnType::Timestamp));
-    for tag in &batch.series.tags {
+    for tag in batch.series.tags() {
         columns.push((tag.name.clone(), ColumnKind::Tag, ColumnType::Utf8));
     }
     for field in &batch.fields {
@@ -362,6 +371,20 @@ fn series_of(sets: usize, tags: &mut [(ColumnId, &StringArray)]) -> Vec<Series> 
                 .collect(),
         })
         .collect()
+}
+
+fn known_series(registry: &SeriesRegistry, codes: &[u32]) -> (Vec<Series>, ScalarBuffer<u32>) {
+    let (mut series, mut sets) = (Vec::new(), HashMap::new());
+    let reader = registry.read();
+    let mut set_of = |code: &u32| {
+        *sets.entry(*code).or_insert_with(|| {
+            let tags = SeriesTags::of(reader.key(*code));
+            series.push(Series { tags: tags.map(|(id, value)| (id, value.into())).collect() });
+            series.len() as u32 - 1
+        })
+    };
+    let codes = codes.iter().map(&mut set_of).collect();
+    (series, codes)
 }
 
 fn resolve_ids(

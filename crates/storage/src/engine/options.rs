@@ -8,7 +8,7 @@ use std::time::Duration;
 use pulsora_codec::Codecs;
 use pulsora_env::Store;
 use pulsora_model::name::nearest;
-use pulsora_model::{Code, Error, Result};
+use pulsora_model::{Code, Error, Result, SeriesLimits};
 
 use crate::segment::{KeyRanges, SegmentIndex};
 
@@ -97,6 +97,8 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// Requests waiting in the queue and their WAL buffers, bytes.
     pub queue_bytes: u64,
+    /// How many series a table may have, and how much of them is kept for parsers.
+    pub series: SeriesLimits,
     /// Log size at which whatever pins the oldest file is flushed, bytes.
     pub wal_bytes: u64,
     /// Size of one log file, allocated ahead, bytes.
@@ -136,6 +138,7 @@ impl Options {
             flush_bytes: 64 << 20,
             memtable_bytes: 256 << 20,
             queue_bytes: 256 << 20,
+            series: SeriesLimits::default(),
             wal_bytes: 1 << 30,
             wal_file_bytes: 64 << 20,
             sync_interval: Duration::from_secs(1),

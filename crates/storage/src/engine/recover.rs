@@ -55,7 +55,7 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
     let mut manifest = ManifestLog::open(Arc::clone(&local))?;
     remove_orphans(&*local, &["manifest/"], manifest.state())?;
     remove_orphans(&*store, &["cold/", "hot/"], manifest.state())?;
-    let mut replayed = Replayed::new(env, manifest.state(), options.recover);
+    let mut replayed = Replayed::new(env, manifest.state(), &options);
     let wal_dir = dir.join(WAL_DIR);
     let log = replay(env, &wal_dir, options.recover, |record| replayed.record(record))?;
     log.settle(env)?;
@@ -164,11 +164,11 @@ struct Replayed {
 }
 
 impl Replayed {
-    fn new(env: &Env, state: &ManifestState, recover: Recover) -> Replayed {
+    fn new(env: &Env, state: &ManifestState, options: &Options) -> Replayed {
         Replayed {
-            recover,
+            recover: options.recover,
             misfits: 0,
-            catalog: Arc::new(state.catalog.clone()),
+            catalog: Arc::new(state.catalog.clone().with_registries(options.series)),
             catalog_through: state.catalog_through,
             flushed: state.flushed.iter().map(|(table, seq)| (*table, *seq)).collect(),
             row_id_max: state.row_ids.iter().map(|(table, id)| (*table, *id)).collect(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::array::{Float64Array, Int64Array, StringArray, TimestampNanosecondArray};
 use arrow::util::pretty::pretty_format_batches;
 use pulsora_codec::{Codec, CodecId, Codecs, DecodeError, Kind, Sink, Speed, Values};
+use pulsora_model::batch::SeriesKeys;
 use pulsora_model::{
     Batch, Code, ColumnType, FieldColumn, Name, SeriesColumn, TableOptions, TableWrite, TagColumn,
 };
@@ -26,12 +27,14 @@ fn batch(first: i64, rows: usize) -> TableWrite {
         batch: Batch {
             rows,
             series: SeriesColumn {
-                sets: 2,
-                tags: vec![TagColumn {
-                    name: Name::literal("host"),
-                    values: StringArray::from(vec!["a", "b"]),
-                }],
                 codes: (0..rows as u32).map(|row| row % 2).collect(),
+                keys: SeriesKeys::Sets {
+                    sets: 2,
+                    tags: vec![TagColumn {
+                        name: Name::literal("host"),
+                        values: StringArray::from(vec!["a", "b"]),
+                    }],
+                },
             },
             time: time.into(),
             fields: vec![FieldColumn {

@@ -113,7 +113,7 @@ pub fn table_write(
 ) -> TableWrite {
     let schema_version = schema.as_ref().map(|schema| schema.version);
     let id_name = options.row_ids.then(|| options.id_column.clone());
-    let mut builder = BatchBuilder::new(schema, options.time_column.clone(), id_name);
+    let mut builder = BatchBuilder::new(schema, None, options.time_column.clone(), id_name);
     for row in rows {
         let tags: Vec<_> = row
             .tags
@@ -129,7 +129,7 @@ pub fn table_write(
                 builder.push_scalar(field, value.scalar()).unwrap();
             }
         }
-        let series = builder.series(&mut tags.clone());
+        let series = builder.series(&mut tags.clone()).unwrap();
         if options.row_ids {
             builder.end_row_with_id(series, row.time, row.id);
         } else {

@@ -1,13 +1,11 @@
 //! An Arrow IPC stream into a write.
 
-use std::sync::Arc;
-
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamDecoder;
 use bytes::Bytes;
-use pulsora_model::{Code, Error, Name, Result, TableSchema};
+use pulsora_model::{Code, Error, KnownTable, Name, Result};
 
 use super::check::{End, check, malformed};
 use crate::rows::columns::contain;
@@ -15,7 +13,7 @@ use crate::rows::{RowOptions, RowsParsed, columns};
 
 const END_MARKER: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
-/// Parses an Arrow IPC stream for `table`, whose current schema is `schema`.
+/// Parses an Arrow IPC stream for `table`, of which `known` is known.
 ///
 /// # Errors
 /// Of the body: `empty_body`, `malformed_body`, `type_conflict` (a column type that is not read),
@@ -26,7 +24,7 @@ pub fn parse(
     table: &Name,
     body: Bytes,
     options: &RowOptions,
-    schema: Option<Arc<TableSchema>>,
+    known: Option<KnownTable>,
 ) -> Result<RowsParsed> {
     if body.is_empty() {
         return Err(Error::new(Code::EmptyBody, "the body is empty").hint("send rows"));
@@ -34,7 +32,7 @@ pub fn parse(
     let end = check(&body)?;
     let (arrow_schema, batches) = contain(|| read(body, end))
         .unwrap_or_else(|| Err(malformed("its buffers do not fit together")))?;
-    columns::parse(table, &arrow_schema, &batches, options, schema)
+    columns::parse(table, &arrow_schema, &batches, options, known)
 }
 
 fn read(body: Bytes, end: End) -> Result<(SchemaRef, Vec<RecordBatch>)> {

@@ -149,7 +149,7 @@ fn rows_that_cannot_be_stored_are_named() {
     ]);
     let parse = |options: &RowOptions| {
         let body = Bytes::from(stream(std::slice::from_ref(&body), None));
-        show(parse(&table(), body, options, Some(schema(Mode::Append, &columns))))
+        show(parse(&table(), body, options, Some(schema(Mode::Append, &columns).into())))
     };
     assert_eq!(
         parse(&options()),
@@ -242,7 +242,7 @@ fn no_bytes_make_it_panic() {
                 ..options()
             };
             show(parse(&table(), body.clone(), &tags(&["host"]), None));
-            show(parse(&table(), body, &named, Some(table_schema.clone())));
+            show(parse(&table(), body, &named, Some(table_schema.clone().into())));
         });
     }
 }

@@ -1,9 +1,7 @@
 //! A CSV body into a write: header, inference where the table knows no type, then the rows.
 
-use std::sync::Arc;
-
 use pulsora_model::limits::COLUMNS_MAX;
-use pulsora_model::{Code, Error, Name, Result, TableSchema};
+use pulsora_model::{Code, Error, KnownTable, Name, Result, TableSchema};
 
 use super::cells::store;
 use super::records::{Cell, Lines, Records};
@@ -13,7 +11,7 @@ use crate::rows::sink::RowSink;
 use crate::rows::text::Text;
 use crate::rows::{Place, Rejects, RowError, RowOptions, RowsParsed};
 
-/// Parses a CSV body for `table`, whose current schema is `schema`.
+/// Parses a CSV body for `table`, of which `known` is known.
 ///
 /// # Errors
 /// Of the body: `empty_body`, `invalid_utf8`, `malformed_body` (a quote in the header that is never
@@ -24,7 +22,7 @@ pub fn parse(
     table: &Name,
     body: &[u8],
     options: &RowOptions,
-    schema: Option<Arc<TableSchema>>,
+    known: Option<KnownTable>,
 ) -> Result<RowsParsed> {
     check_delimiter(options.delimiter)?;
     let text = Text::read(body, options.on_error)?;
@@ -33,7 +31,7 @@ pub fn parse(
     records.keep_cells(names.len() + 1);
     let body = Body { text: &text, nulls: Nulls::new(options), names: &names };
     let start = records.mark();
-    let (seen, rows) = body.observe(&mut records, schema.as_deref());
+    let (seen, rows) = body.observe(&mut records, known.as_ref().map(|known| &*known.schema));
     records.rewind(start);
     let mut rejects = Rejects::new(options.on_error);
     if rows == 0 {
@@ -46,7 +44,7 @@ pub fn parse(
         }
         return Ok(rejects.finish(None));
     }
-    let layout = Layout::decide(&names, &seen, rows, options, schema)?;
+    let layout = Layout::decide(&names, &seen, rows, options, known)?;
     let mut sink = RowSink::new(layout, options)?;
     while let Some((lines, result)) = records.next() {
         let row = result.and_then(|()| body.store(&mut sink, &records, lines));

@@ -23,7 +23,7 @@ fn run(body: impl AsRef<[u8]>, options: &RowOptions) -> String {
 }
 
 fn run_into(body: &str, options: &RowOptions, schema: Arc<TableSchema>) -> String {
-    show(parse(&table(), body.as_bytes(), options, Some(schema)))
+    show(parse(&table(), body.as_bytes(), options, Some(schema.into())))
 }
 
 #[track_caller]
@@ -384,7 +384,7 @@ fn no_bytes_make_it_panic() {
             let options = RowOptions { on_error, ..options() };
             show(parse(&table(), body, &options, None));
             let named = RowOptions { time_column: Some("Date".into()), ..options };
-            show(parse(&table(), body, &named, Some(table_schema.clone())));
+            show(parse(&table(), body, &named, Some(table_schema.clone().into())));
         }
     });
 }

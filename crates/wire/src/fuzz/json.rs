@@ -31,11 +31,22 @@ pub(super) fn points(input: &[u8]) -> Result<Parsed> {
 
 pub(super) fn rows(input: &[u8]) -> Result<Parsed> {
     let (choice, body) = Choice::split(input);
-    json::parse_rows(&Name::literal("m"), body, &choice.row_options(), choice.table()).map(of_rows)
+    json::parse_rows(
+        &Name::literal("m"),
+        body,
+        &choice.row_options(),
+        choice.table().map(Into::into),
+    )
+    .map(of_rows)
 }
 
 pub(super) fn lines(input: &[u8]) -> Result<Parsed> {
     let (choice, body) = Choice::split(input);
-    json::parse_ndjson(&Name::literal("m"), body, &choice.row_options(), choice.table())
-        .map(of_rows)
+    json::parse_ndjson(
+        &Name::literal("m"),
+        body,
+        &choice.row_options(),
+        choice.table().map(Into::into),
+    )
+    .map(of_rows)
 }

@@ -71,8 +71,11 @@ impl<'s> Tables<'s> {
         }
         let index = TableIndex(self.tables.len());
         let options = TableOptions { mode, ..TableOptions::default() };
-        let schema = self.schemas.schema(&name);
-        let batch = BatchBuilder::new(schema, options.time_column.clone(), None);
+        let (schema, registry) = match self.schemas.known(&name) {
+            Some(known) => (Some(known.schema), known.registry),
+            None => (None, None),
+        };
+        let batch = BatchBuilder::new(schema, registry, options.time_column.clone(), None);
         self.tables.push(Table { name: name.clone(), options, batch, cells: 0 });
         self.index.insert(name, index);
         Ok(index)

@@ -52,10 +52,13 @@ impl<'a> TagSet<'a> {
     }
 
     /// The series of the tags.
-    pub(crate) fn series(&self, batch: &mut BatchBuilder) -> u32 {
+    ///
+    /// # Errors
+    /// As [`BatchBuilder::series`].
+    pub(crate) fn series(&self, batch: &mut BatchBuilder) -> Result<u32, Fault> {
         let mut tags: Vec<(TagIndex, &str)> =
             self.tags.iter().map(|(tag, value)| (*tag, value.as_ref())).collect();
-        batch.series(&mut tags)
+        Ok(batch.series(&mut tags)?)
     }
 
     /// Puts the tags that are fields of this table into the row, after its fields.

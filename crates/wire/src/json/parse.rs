@@ -1,8 +1,6 @@
 //! A JSON body into a write: the keys of all rows and their types first, then the rows.
 
-use std::sync::Arc;
-
-use pulsora_model::{Code, ColumnType, Error, Name, Result, TableSchema};
+use pulsora_model::{Code, ColumnType, Error, KnownTable, Name, Result, TableSchema};
 
 use super::cells::{Mixed, scan, store};
 use super::keys::Keys;
@@ -18,7 +16,7 @@ use crate::rows::{OnError, Place, Rejects, RowError, RowOptions, RowsParsed};
 /// per byte, which rows that all have the same keys never exceed.
 const CELLS_ALWAYS: usize = 32 << 20;
 
-/// Parses an array of objects, or one object, for `table`, whose current schema is `schema`.
+/// Parses an array of objects, or one object, for `table`, of which `known` is known.
 ///
 /// # Errors
 /// Of the body: `empty_body`, `invalid_utf8`, `malformed_body`, `missing_time`, `mixed_time_units`,
@@ -29,14 +27,14 @@ pub fn parse_rows(
     table: &Name,
     body: &[u8],
     options: &RowOptions,
-    schema: Option<Arc<TableSchema>>,
+    known: Option<KnownTable>,
 ) -> Result<RowsParsed> {
     let text = Text::read(body, OnError::Abort)?;
     let body = Body { table, options, cells_max: body.len().max(CELLS_ALWAYS) as u64 };
-    body.parse(|| Source::document(&text), schema)
+    body.parse(|| Source::document(&text), known)
 }
 
-/// Parses one object per line for `table`, whose current schema is `schema`.
+/// Parses one object per line for `table`, of which `known` is known.
 ///
 /// # Errors
 /// As [`parse_rows`], but a line that is not JSON or not UTF-8 is an error of its row.
@@ -44,11 +42,11 @@ pub fn parse_ndjson(
     table: &Name,
     body: &[u8],
     options: &RowOptions,
-    schema: Option<Arc<TableSchema>>,
+    known: Option<KnownTable>,
 ) -> Result<RowsParsed> {
     let text = Text::read(body, options.on_error)?;
     let body = Body { table, options, cells_max: body.len().max(CELLS_ALWAYS) as u64 };
-    body.parse(|| Ok(Source::lines(&text)), schema)
+    body.parse(|| Ok(Source::lines(&text)), known)
 }
 
 /// One body, read twice.
@@ -62,15 +60,16 @@ impl Body<'_> {
     fn parse<'a>(
         &self,
         source: impl Fn() -> Result<Source<'a>>,
-        schema: Option<Arc<TableSchema>>,
+        known: Option<KnownTable>,
     ) -> Result<RowsParsed> {
-        let (observer, rejects) = self.observe(source()?, schema.as_deref())?;
+        let (observer, rejects) =
+            self.observe(source()?, known.as_ref().map(|known| &*known.schema))?;
         if observer.rows == 0 {
             return Ok(rejects.finish(None));
         }
         self.check_cells(&observer)?;
         let Observer { keys, seen, rows, .. } = observer;
-        let layout = Layout::decide(keys.names(), &seen, rows, self.options, schema)?;
+        let layout = Layout::decide(keys.names(), &seen, rows, self.options, known)?;
         self.store(source()?, Store::new(layout, &seen, keys, self.options)?)
     }
 

@@ -79,7 +79,7 @@ fn integers_keep_every_digit() {
 fn an_integer_that_no_type_holds_does_not_turn_a_column_into_floats() {
     let table_schema = schema(Mode::Append, &[("v", "Integer")]);
     let body = r#"[{"ts":1,"v":18446744073709551616}]"#;
-    let shown = show(parse_rows(&table(), body.as_bytes(), &options(), Some(table_schema)));
+    let shown = show(parse_rows(&table(), body.as_bytes(), &options(), Some(table_schema.into())));
     assert!(shown.starts_with("type_conflict") && shown.contains("no integer type"), "{shown}");
 }
 
@@ -151,7 +151,7 @@ fn an_existing_table_decides() {
             &table(),
             body.as_bytes(),
             &options(),
-            Some(schema(Mode::Upsert, &columns)),
+            Some(schema(Mode::Upsert, &columns).into()),
         ))
     };
     assert_eq!(
@@ -219,7 +219,7 @@ fn no_bytes_make_it_panic() {
             let options = RowOptions { on_error, ..options() };
             rows(body, &options);
             lines(body, &options);
-            show(parse_rows(&table(), body, &options, Some(table_schema.clone())));
+            show(parse_rows(&table(), body, &options, Some(table_schema.clone().into())));
         }
     });
 }

@@ -241,7 +241,7 @@ impl<'a, 's> Parser<'a, 's> {
         self.check_utf8(start)?;
         let series = match key.series {
             Some(series) => series,
-            None => self.items.tags.series(self.items.tables.batch(key.table)),
+            None => self.items.tags.series(self.items.tables.batch(key.table))?,
         };
         self.items.store(key.table, series, time)?;
         self.learn(&key, series, fields);

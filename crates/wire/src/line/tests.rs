@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use pulsora_model::batch::SeriesKeys;
 use pulsora_model::time::Precision;
 use pulsora_model::{Code, ColumnKind, ColumnType, Mode};
 
@@ -193,7 +194,10 @@ fn a_bad_entry_leaves_no_columns_behind() {
     let parsed = rows.unwrap();
     assert_eq!((parsed.rows, parsed.rejected), (2, 2));
     let batch = &parsed.tables[0].batch;
-    assert_eq!((batch.fields.len(), batch.series.tags.len(), batch.series.sets), (1, 0, 1));
+    let SeriesKeys::Sets { sets, tags } = &batch.series.keys else {
+        panic!("there is no registry")
+    };
+    assert_eq!((batch.fields.len(), tags.len(), *sets), (1, 0, 1));
     assert_eq!(batch.fields[0].ty, ColumnType::I64);
 }
 

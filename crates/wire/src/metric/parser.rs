@@ -143,7 +143,7 @@ impl<'a> Parser<'a, '_> {
         if !raw.is_empty() {
             self.tags(table, raw)?;
         }
-        Ok(self.items.tags.series(self.items.tables.batch(table)))
+        self.items.tags.series(self.items.tables.batch(table))
     }
 
     fn tags(&mut self, table: TableIndex, raw: &'a str) -> Result<(), Fault> {

@@ -238,7 +238,7 @@ fn series_codes(
         }
     }
     if columns.is_empty() && rows > 0 {
-        return Ok(vec![batch.series(&mut []); rows]);
+        return Ok(vec![batch.series(&mut [])?; rows]);
     }
     let mut codes: Vec<u32> = Vec::with_capacity(rows);
     let mut tags = Vec::with_capacity(columns.len());
@@ -250,7 +250,7 @@ fn series_codes(
                 columns.iter().map(|(tag, values)| (*tag, values[row].as_deref().unwrap_or(""))),
             );
         }
-        codes.push(if repeated { codes[row - 1] } else { batch.series(&mut tags) });
+        codes.push(if repeated { codes[row - 1] } else { batch.series(&mut tags)? });
     }
     Ok(codes)
 }

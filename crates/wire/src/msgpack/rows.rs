@@ -37,7 +37,7 @@ impl<'a> Parser<'a, '_> {
         if self.items.row.is_empty() {
             return Err(malformed("the item has no fields and no columns").into());
         }
-        let series = self.items.tags.series(self.items.tables.batch(table));
+        let series = self.items.tags.series(self.items.tables.batch(table))?;
         self.items.store(table, series, time)?;
         if tagged {
             self.items.tables.upsert(table);

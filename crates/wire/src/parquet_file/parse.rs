@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pulsora_model::limits::COLUMNS_MAX;
-use pulsora_model::{Code, Error, Name, Result, TableSchema};
+use pulsora_model::{Code, Error, KnownTable, Name, Result};
 
 use crate::results::type_name;
 use crate::rows::columns::contain;
@@ -22,7 +22,7 @@ fn unpacked_limit(body: &Bytes) -> usize {
     (64 << 20).max(body.len().saturating_mul(16))
 }
 
-/// Parses a Parquet file for `table`, whose current schema is `schema`.
+/// Parses a Parquet file for `table`, of which `known` is known.
 ///
 /// # Errors
 /// Of the body: `empty_body`, `malformed_body`, `type_conflict` (a column type that is not read),
@@ -33,14 +33,14 @@ pub fn parse(
     table: &Name,
     body: Bytes,
     options: &RowOptions,
-    schema: Option<Arc<TableSchema>>,
+    known: Option<KnownTable>,
 ) -> Result<RowsParsed> {
     if body.is_empty() {
         return Err(Error::new(Code::EmptyBody, "the body is empty").hint("send rows"));
     }
     let (arrow_schema, batches) = contain(|| read(body))
         .unwrap_or_else(|| Err(malformed("its content does not fit together")))?;
-    columns::parse(table, &arrow_schema, &batches, options, schema)
+    columns::parse(table, &arrow_schema, &batches, options, known)
 }
 
 fn read(body: Bytes) -> Result<(SchemaRef, Vec<RecordBatch>)> {

@@ -374,7 +374,7 @@ proptest! {
         };
         let columns = [("h", "tag"), ("i", "Integer"), ("u", "UnsignedInteger"), ("f", "Float"), ("b", "Boolean"), ("s", "String")];
         let table_schema = schema(Mode::Append, &columns);
-        let parsed = parse_ndjson(&table(), lines.as_bytes(), &options, Some(table_schema)).unwrap();
+        let parsed = parse_ndjson(&table(), lines.as_bytes(), &options, Some(table_schema.into())).unwrap();
         let read = parsed.write.unwrap().batch;
         for name in ["i", "u", "f", "b", "s"] {
             let field = read.fields.iter().find(|field| field.name == *name).unwrap();

@@ -13,11 +13,11 @@ use arrow::datatypes::{
     DataType, Float64Type, Int64Type, SchemaRef, TimestampNanosecondType, UInt64Type,
 };
 use pulsora_model::batch::{Batch, FieldColumn, SeriesColumn};
-use pulsora_model::builder::{BatchBuilder, TagIndex, TagTarget};
+use pulsora_model::builder::{TagIndex, TagTarget};
 use pulsora_model::column::{Clash, ColumnBuilder};
 use pulsora_model::limits::{DETAILS_MAX, TEXT_BYTES_MAX};
 use pulsora_model::time::is_time_text;
-use pulsora_model::{Code, ColumnType, Name, Result, TableSchema, TableWrite};
+use pulsora_model::{Code, ColumnType, KnownTable, Name, Result, TableWrite};
 
 use super::infer::Seen;
 use super::layout::{Layout, Role, column_names};
@@ -84,7 +84,7 @@ pub(crate) fn parse(
     arrow_schema: &SchemaRef,
     batches: &[RecordBatch],
     options: &RowOptions,
-    schema: Option<Arc<TableSchema>>,
+    known: Option<KnownTable>,
 ) -> Result<RowsParsed> {
     let names = column_names(arrow_schema.fields().iter().map(|field| field.name().as_str()))?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
@@ -101,13 +101,13 @@ pub(crate) fn parse(
     }
     let seen: Vec<Option<Seen>> =
         names.iter().zip(&columns).map(|(name, column)| Some(observe(name, column))).collect();
-    let layout = Layout::decide(&names, &seen, rows as u64, options, schema)?;
+    let layout = Layout::decide(&names, &seen, rows as u64, options, known)?;
     let mut rows = Rows::new(&layout, options, bad);
     for (index, column) in columns.iter().enumerate() {
         rows.take(index, column)?;
     }
     let batch = rows.finish(&columns, &mut rejects)?;
-    let schema_version = layout.schema.map(|schema| schema.version);
+    let schema_version = layout.known.map(|known| known.schema.version);
     let table = table.clone();
     let write = TableWrite { table, options: layout.options, schema_version, batch };
     Ok(rejects.finish(Some(write)))
@@ -284,11 +284,13 @@ impl<'a> Rows<'a> {
     }
 
     fn finish(mut self, columns: &[PlainColumn], rejects: &mut Rejects) -> Result<Batch> {
-        let series = self.series(columns)?;
+        let mut series = self.series(columns)?;
         let keep = self.bad.finish(rejects)?;
-        let (mut codes, mut time_ns, mut ids) = (series.1, self.time_ns, self.ids);
+        let (mut time_ns, mut ids) = (self.time_ns, self.ids);
         if let Some(keep) = &keep {
+            let mut codes = series.codes.to_vec();
             retain(&mut codes, keep);
+            series.codes = codes.into();
             self.times.retain(&mut time_ns, keep);
             if let Some(ids) = &mut ids {
                 retain(ids, keep);
@@ -298,7 +300,6 @@ impl<'a> Rows<'a> {
             }
         }
         self.times.finish(&mut time_ns)?;
-        let series = SeriesColumn { codes: codes.into(), ..series.0 };
         Ok(Batch {
             rows: time_ns.len(),
             series,
@@ -308,12 +309,9 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// The distinct tag sets of the rows that are kept, and the set of each.
-    fn series(&mut self, columns: &[PlainColumn]) -> Result<(SeriesColumn, Vec<u32>)> {
-        let options = &self.layout.options;
-        let id = options.row_ids.then(|| options.id_column.clone());
-        let mut builder =
-            BatchBuilder::new(self.layout.schema.clone(), options.time_column.clone(), id);
+    /// The series of the rows that are kept, and of each row its code.
+    fn series(&mut self, columns: &[PlainColumn]) -> Result<SeriesColumn> {
+        let mut builder = self.layout.builder();
         let mut texts = Vec::with_capacity(self.tags.len());
         for index in &self.tags {
             if let TagTarget::Tag(tag) = builder.tag(&self.layout.names[*index])? {
@@ -334,12 +332,12 @@ impl<'a> Rows<'a> {
                 }));
                 if code.is_none() || set != before {
                     before.clone_from(&set);
-                    code = Some(builder.series(&mut set));
+                    code = Some(builder.series(&mut set)?);
                 }
             }
             codes.push(code.unwrap_or(0));
         }
-        Ok((builder.finish().series, codes))
+        Ok(builder.finish_series(codes))
     }
 }
 

@@ -1,9 +1,7 @@
 //! The row formats by name: which parser reads a body, and where a large one may be cut.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use pulsora_model::{Name, Result, TableSchema};
+use pulsora_model::{KnownTable, Name, Result};
 
 use super::{Boundary, RowOptions, RowsParsed};
 use crate::{arrow_ipc, csv, json, parquet_file};
@@ -24,7 +22,7 @@ pub enum RowFormat {
 }
 
 impl RowFormat {
-    /// Parses `body` into rows of `table`, against its `schema` if it exists.
+    /// Parses `body` into rows of `table`, of which `known` is known, if it exists.
     ///
     /// # Errors
     /// Those of the format, with the line and the column.
@@ -33,14 +31,14 @@ impl RowFormat {
         table: &Name,
         body: &Bytes,
         options: &RowOptions,
-        schema: Option<Arc<TableSchema>>,
+        known: Option<KnownTable>,
     ) -> Result<RowsParsed> {
         match self {
-            RowFormat::Csv => csv::parse(table, body, options, schema),
-            RowFormat::Json => json::parse_rows(table, body, options, schema),
-            RowFormat::Ndjson => json::parse_ndjson(table, body, options, schema),
-            RowFormat::Arrow => arrow_ipc::parse(table, body.clone(), options, schema),
-            RowFormat::Parquet => parquet_file::parse(table, body.clone(), options, schema),
+            RowFormat::Csv => csv::parse(table, body, options, known),
+            RowFormat::Json => json::parse_rows(table, body, options, known),
+            RowFormat::Ndjson => json::parse_ndjson(table, body, options, known),
+            RowFormat::Arrow => arrow_ipc::parse(table, body.clone(), options, known),
+            RowFormat::Parquet => parquet_file::parse(table, body.clone(), options, known),
         }
     }
 

@@ -6,12 +6,11 @@
 //! positive integers or the request says so; a body without a column `id` lets the engine assign
 //! ids; a table whose `id` is anything else has no row ids, nor has an upsert table.
 
-use std::sync::Arc;
-
 use pulsora_model::limits::COLUMNS_MAX;
 use pulsora_model::name::nearest;
 use pulsora_model::{
-    Code, ColumnKind, ColumnType, Error, Mode, Name, Result, TableOptions, TableSchema,
+    BatchBuilder, Code, ColumnKind, ColumnType, Error, KnownTable, Mode, Name, Result,
+    TableOptions, TableSchema,
 };
 
 use super::infer::Seen;
@@ -36,7 +35,8 @@ pub(crate) struct Layout {
     pub(crate) names: Vec<Name>,
     pub(crate) roles: Vec<Role>,
     pub(crate) options: TableOptions,
-    pub(crate) schema: Option<Arc<TableSchema>>,
+    /// The table, if it exists.
+    pub(crate) known: Option<KnownTable>,
 }
 
 /// Checks the column names of a body.
@@ -102,13 +102,24 @@ impl Layout {
         seen: &[Option<Seen>],
         rows: u64,
         options: &RowOptions,
-        schema: Option<Arc<TableSchema>>,
+        known: Option<KnownTable>,
     ) -> Result<Layout> {
         let body = Body { names, seen, rows, options };
-        match schema {
-            Some(schema) => body.existing(schema),
+        match known {
+            Some(known) => body.existing(known),
             None => body.new_table(),
         }
+    }
+
+    /// A batch for the table.
+    pub(crate) fn builder(&self) -> BatchBuilder {
+        let options = &self.options;
+        let (schema, registry) = match &self.known {
+            Some(known) => (Some(known.schema.clone()), known.registry.clone()),
+            None => (None, None),
+        };
+        let id = options.row_ids.then(|| options.id_column.clone());
+        BatchBuilder::new(schema, registry, options.time_column.clone(), id)
     }
 }
 
@@ -159,7 +170,7 @@ impl Body<'_> {
             });
         }
         let options = self.table_options(mode, time, id);
-        Ok(Layout { names: self.names.to_vec(), roles, options, schema: None })
+        Ok(Layout { names: self.names.to_vec(), roles, options, known: None })
     }
 
     fn new_tags(&self) -> Result<Vec<usize>> {
@@ -242,9 +253,10 @@ impl Body<'_> {
         }
     }
 
-    fn existing(&self, schema: Arc<TableSchema>) -> Result<Layout> {
-        self.check_against(&schema)?;
-        let time = self.existing_time(&schema)?;
+    fn existing(&self, known: KnownTable) -> Result<Layout> {
+        let schema = &*known.schema;
+        self.check_against(schema)?;
+        let time = self.existing_time(schema)?;
         let mut roles = Vec::with_capacity(self.names.len());
         for (index, name) in self.names.iter().enumerate() {
             if index == time {
@@ -264,8 +276,8 @@ impl Body<'_> {
                 },
             });
         }
-        let options = existing_options(&schema);
-        Ok(Layout { names: self.names.to_vec(), roles, options, schema: Some(schema) })
+        let options = existing_options(schema);
+        Ok(Layout { names: self.names.to_vec(), roles, options, known: Some(known) })
     }
 
     fn existing_time(&self, schema: &TableSchema) -> Result<usize> {

@@ -48,9 +48,7 @@ impl<'o> RowSink<'o> {
     /// # Errors
     /// As [`BatchBuilder::typed_field`] and [`BatchBuilder::tag`].
     pub(crate) fn new(layout: Layout, options: &'o RowOptions) -> Result<RowSink<'o>> {
-        let id_name = layout.options.row_ids.then(|| layout.options.id_column.clone());
-        let builder =
-            BatchBuilder::new(layout.schema.clone(), layout.options.time_column.clone(), id_name);
+        let builder = layout.builder();
         let has_ids = layout.roles.contains(&Role::Id);
         let mut sink = RowSink {
             layout,
@@ -153,7 +151,7 @@ impl<'o> RowSink<'o> {
         Ok(())
     }
 
-    fn series(&mut self) -> u32 {
+    fn series(&mut self) -> Result<u32, RowError> {
         for (_, cell) in &mut self.tags {
             if !cell.in_row && !cell.text.is_empty() {
                 cell.text.clear();
@@ -162,13 +160,13 @@ impl<'o> RowSink<'o> {
             cell.in_row = false;
         }
         if let Some(code) = self.series {
-            return code;
+            return Ok(code);
         }
         let mut set: Vec<(TagIndex, &str)> =
             self.tags.iter().map(|(tag, cell)| (*tag, cell.text.as_str())).collect();
-        let code = self.builder.series(&mut set);
+        let code = self.builder.series(&mut set)?;
         self.series = Some(code);
-        code
+        Ok(code)
     }
 
     /// Ends the open row, which stands at `place`.
@@ -178,7 +176,7 @@ impl<'o> RowSink<'o> {
                 .column(self.layout_time_name())
                 .hint("every row needs a time"));
         };
-        let series = self.series();
+        let series = self.series()?;
         let id = self.id.take();
         if self.has_ids {
             self.builder.end_row_with_id(series, time, id);
@@ -213,7 +211,7 @@ impl<'o> RowSink<'o> {
         Ok(TableWrite {
             table: table.clone(),
             options: self.layout.options,
-            schema_version: self.layout.schema.map(|schema| schema.version),
+            schema_version: self.layout.known.map(|known| known.schema.version),
             batch: self.builder.finish(),
         })
     }

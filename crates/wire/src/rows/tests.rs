@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampNanosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use pulsora_model::batch::SeriesKeys;
 use pulsora_model::{
     Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Error, Mode, Name, Result, TableId,
     TableSchema, TableWrite,
@@ -91,7 +92,7 @@ fn show_write(write: &TableWrite) -> String {
     if let Some(ids) = &batch.ids {
         out += &format!("\n{}: id {}", options.id_column, cells(ids));
     }
-    for tag in &batch.series.tags {
+    for tag in batch.series.tags() {
         let keys = arrow::array::UInt32Array::new(batch.series.codes.clone(), None);
         let values = arrow::compute::take(&tag.values, &keys, None).unwrap();
         out += &format!("\n{}: tag {}", tag.name, cells(&values));
@@ -102,7 +103,11 @@ fn show_write(write: &TableWrite) -> String {
         out += &format!("\n{}: {} {}", field.name, field.ty.api_name(), cells(&field.values));
     }
     assert_eq!(batch.series.codes.len(), batch.rows);
-    assert!(batch.series.codes.iter().all(|code| (*code as usize) < batch.series.sets));
+    let series = match &batch.series.keys {
+        SeriesKeys::Sets { sets, .. } => *sets,
+        SeriesKeys::Known(registry) => registry.len(),
+    };
+    assert!(batch.series.codes.iter().all(|code| (*code as usize) < series));
     out
 }
 

@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::types::ColumnType;
 
 fn builder() -> BatchBuilder {
-    BatchBuilder::new(None, Name::literal("time"), None)
+    BatchBuilder::new(None, None, Name::literal("time"), None)
 }
 
 fn text_of(row: usize) -> String {
@@ -32,7 +32,7 @@ const TYPES: [ColumnType; 5] =
 fn check(runs: &[(bool, usize, usize)]) {
     let (mut written, mut pushed) = (builder(), builder());
     for b in [&mut written, &mut pushed] {
-        b.series(&mut []);
+        b.series(&mut []).unwrap();
         for ty in TYPES {
             b.typed_field(ty.noun(), ty).unwrap();
         }

@@ -178,8 +178,8 @@ fn lines_that_are_guessed_are_the_lines() {
 
 #[test]
 fn a_run_takes_every_line_that_is_like_the_others() {
-    let mut batch = BatchBuilder::new(None, Name::literal("time"), None);
-    let series = batch.series(&mut []);
+    let mut batch = BatchBuilder::new(None, None, Name::literal("time"), None);
+    let series = batch.series(&mut []).unwrap();
     let fields = [batch.typed_field("a", ColumnType::I64), batch.typed_field("b", ColumnType::F64)];
     let fields = fields.map(Result::unwrap);
     let text = format!("{}m a=1i,c=0.25 2\n{BEHIND}", "m a=-10i,b=0.25 2\n".repeat(20));
