@@ -1,7 +1,7 @@
 //! Which codec a block gets.
 //!
 //! Responsible for the rule of each level and for finding the smallest codec from a sample. Not
-//! responsible for what codecs there are.
+//! responsible for what codecs there are, nor for the blocks before ([`crate::Remembered`]).
 //!
 //! Invariants: the choice depends on the values, the registry and the level alone. A block of up to
 //! [`SAMPLE_VECTORS`] vectors is encoded by every candidate, so that the choice is exact; a longer one
@@ -64,7 +64,7 @@ pub fn encode_block(
 }
 
 /// Encodes the block; a codec that cannot must leave `out` alone, which is made sure of here.
-fn encode_whole(codec: &dyn Codec, values: Values<'_>, out: &mut Vec<u8>) -> bool {
+pub(crate) fn encode_whole(codec: &dyn Codec, values: Values<'_>, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     let stored = codec.encode(values, out);
     if !stored {

@@ -41,10 +41,12 @@ mod lanes;
 pub mod nulls;
 mod pcodec;
 mod raw;
+mod remembered;
 pub mod strings;
 #[cfg(test)]
 mod tests;
 mod text;
+mod totals;
 mod typed;
 pub mod varint;
 mod vectors;
@@ -56,3 +58,5 @@ pub use codec::{
 };
 pub use codecs::Codecs;
 pub use error::DecodeError;
+pub use remembered::Remembered;
+pub use totals::Totals;

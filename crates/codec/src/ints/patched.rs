@@ -89,12 +89,14 @@ patched!(DeltaOfDelta, 0x0106, "delta-of-delta", 2);
 fn encode<const ORDER: usize>(values: &[i64], out: &mut Vec<u8>) {
     let scale = Scale::of(values);
     scale.encode(out);
-    let mut numbers = Vec::with_capacity(values.len());
-    scale.divide(values, &mut numbers);
+    let mut numbers = Vec::with_capacity(VECTOR_VALUES);
     let mut entries = Vec::with_capacity(values.len().div_ceil(VECTOR_VALUES));
     let mut vectors = Vec::new();
     let mut scratch = Exceptions::default();
-    for vector in numbers.chunks_mut(VECTOR_VALUES) {
+    for values in values.chunks(VECTOR_VALUES) {
+        numbers.clear();
+        scale.divide(values, &mut numbers);
+        let vector = &mut numbers[..];
         let mut entry = [0; directory::COLUMNS_MAX];
         take_differences::<ORDER>(vector, &mut entry);
         encode_vector::<ORDER>(vector, &mut entry, &mut scratch, &mut vectors);

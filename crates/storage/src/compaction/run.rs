@@ -1,7 +1,7 @@
 //! The compaction task: one rewrite at a time, from the plan to what the flush task commits.
 //!
 //! Memory is one batch of each input and the output segment that is being written. While writes
-//! arrive it works a third of the time; at the end of the engine it gives up and removes what it has
+//! arrive it works a third of the time, beside a flush a tenth; at the end of the engine it gives up and removes what it has
 //! written.
 //!
 //! Invariants: outputs are durable before they are offered; what no edit will name is removed; a
@@ -38,8 +38,13 @@ const SERIES_FACTOR: usize = 2;
 
 /// Work between two rests: short against what a query takes, long against a rest's own cost.
 const SLICE: Duration = Duration::from_millis(10);
-/// Rests for each slice while writes arrive, so that they leave it a third of one core.
+/// Rests for each slice while writes arrive, so that they leave it a third of one core, and while a flush
+/// has work as well: what cannot be flushed in time must wait, a merge only makes later reads faster.
 const RESTS: u32 = 2;
+const RESTS_BESIDE_FLUSH: u32 = 9;
+/// With this many hot segments a merge gives way to flushes no longer: at a flush of 64 MiB a second that is
+/// a quarter of an hour of load, and each segment costs an open file and about 10 KiB of memory.
+const DEBT_MAX: usize = 1_024;
 const REST_MAX: Duration = Duration::from_millis(100);
 
 /// The first wait after a failure, doubled by each further one.
@@ -378,10 +383,19 @@ impl<'a> Pace<'a> {
         let worked = Duration::from_nanos(clock.monotonic_ns().saturating_sub(self.started_ns));
         let rows_written = self.shared.counters.rows_written.load(Ordering::Relaxed);
         let busy = worked >= SLICE && rows_written != self.rows_written;
-        let time = if busy { (worked * RESTS).min(REST_MAX) } else { Duration::ZERO };
+        let time = if busy { (worked * self.rests()).min(REST_MAX) } else { Duration::ZERO };
         self.shared.env.tasks.pause(time);
         if worked >= SLICE {
             (self.started_ns, self.rows_written) = (clock.monotonic_ns(), rows_written);
         }
+    }
+
+    /// Rests for each slice while writes arrive.
+    fn rests(&self) -> u32 {
+        let published = self.shared.published.load();
+        let flushing = published.memtables.values().flatten().any(|view| view.sealed);
+        let segments = published.version.tables.values().flat_map(|table| &table.segments);
+        let hot = segments.filter(|segment| segment.meta.format == SegmentFormat::Hot);
+        if flushing && hot.count() < DEBT_MAX { RESTS_BESIDE_FLUSH } else { RESTS }
     }
 }

@@ -47,12 +47,7 @@ impl<'a> OpenSegment<'a> {
                 Ok(OpenSegment::Parquet(Box::new(SegmentWriter::new(draft)?)))
             }
             SegmentFormat::Hot => {
-                let options = HotOptions {
-                    codecs: Arc::clone(&options.codecs),
-                    level: Level::Hot,
-                    forced: draft.schema.codec.as_ref().map(|codec| codec.to_string()),
-                    ..HotOptions::default()
-                };
+                let options = hot_options(draft.schema, options);
                 Ok(OpenSegment::Hot(Box::new(HotWriter::new(draft, options))))
             }
         }
@@ -83,6 +78,16 @@ impl<'a> OpenSegment<'a> {
             OpenSegment::Hot(writer) => writer.size_bytes(),
             OpenSegment::Parquet(writer) => writer.size_bytes(),
         }
+    }
+}
+
+/// How hot segments of a table are encoded.
+pub(super) fn hot_options(schema: &TableSchema, options: &Options) -> HotOptions {
+    HotOptions {
+        codecs: Arc::clone(&options.codecs),
+        level: Level::Hot,
+        forced: schema.codec.as_ref().map(|codec| codec.to_string()),
+        ..HotOptions::default()
     }
 }
 

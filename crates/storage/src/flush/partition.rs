@@ -56,7 +56,7 @@ impl Windows {
         existing: impl Iterator<Item = Window>,
         table_width: PartitionWidth,
         density: Density,
-        times: &[i64],
+        times: impl Iterator<Item = i64> + Clone,
     ) -> Windows {
         let mut known: Vec<Window> = existing.collect();
         known.sort();
@@ -67,7 +67,7 @@ impl Windows {
         };
         loop {
             let mut windows = Windows { existing: known.len(), windows: known.clone(), width };
-            match (windows.add_all(times), wider(width)) {
+            match (windows.add_all(times.clone()), wider(width)) {
                 (false, Some(next)) => width = next,
                 _ => return windows,
             }
@@ -75,20 +75,20 @@ impl Windows {
     }
 
     /// Adds windows until all `times` are covered; false when there would be too many.
-    fn add_all(&mut self, times: &[i64]) -> bool {
+    fn add_all(&mut self, times: impl Iterator<Item = i64>) -> bool {
         let limit = if wider(self.width).is_some() { WINDOWS_MAX } else { usize::MAX };
         let mut last: Option<Window> = None;
         for time in times {
-            if last.is_some_and(|window| window.contains(*time)) {
+            if last.is_some_and(|window| window.contains(time)) {
                 continue;
             }
-            let window = match self.find(*time) {
+            let window = match self.find(time) {
                 Some(window) => window,
                 None => {
                     if self.windows.len() - self.existing >= limit {
                         return false;
                     }
-                    self.add(*time)
+                    self.add(time)
                 }
             };
             last = Some(window);

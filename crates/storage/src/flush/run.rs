@@ -18,15 +18,16 @@ use pulsora_model::partition::Window;
 use pulsora_model::{Code, Error, Name, Result, Sequence, TableId, TableSchema};
 use roaring::RoaringBitmap;
 
-use super::output::{OpenSegment, Output, discard};
+use super::output::{OpenSegment, Output, discard, hot_options};
 use super::partition::{Density, Windows};
+use super::rows::MemtableRows;
 use crate::catalog::CatalogChange;
 use crate::compaction::handover::{Answer, Finished};
 use crate::engine::Shared;
 use crate::manifest::{Bitmap, Edit, ManifestLog};
 use crate::memtable::MemtableView;
 use crate::read::{Published, flush_stream, replaced_rows};
-use crate::segment::{Segment, SegmentDraft, SegmentFormat, SegmentMeta};
+use crate::segment::{HotWriter, Segment, SegmentDraft, SegmentFormat, SegmentMeta};
 
 /// How long a failed flush waits: long enough not to spin, short enough to notice space that returned.
 const RETRY: Duration = Duration::from_secs(1);
@@ -178,39 +179,57 @@ impl Flusher {
         older: &[Segment],
         output: &mut Output<'_>,
     ) -> Result<()> {
-        let times: Vec<i64> =
-            view.chunks.iter().flat_map(|chunk| chunk.time.iter().copied()).collect();
+        let chunks = &view.chunks;
         let density = Density {
             rows: view.rows,
-            min_time_ns: times.iter().copied().min().unwrap_or(0),
-            max_time_ns: times.iter().copied().max().unwrap_or(0),
+            min_time_ns: chunks.iter().map(|chunk| chunk.min_time_ns).min().unwrap_or(0),
+            max_time_ns: chunks.iter().map(|chunk| chunk.max_time_ns).max().unwrap_or(0),
             now_ns: self.shared.env.clock.wall_ns(),
         };
         let existing = older.iter().map(|segment| segment.meta.window);
-        let windows = Windows::cover(existing, schema.partition, density, &times);
-        drop(times);
-        let format = if self.shared.options.flushes_hot() {
-            SegmentFormat::Hot
-        } else {
-            SegmentFormat::Parquet
+        let times = chunks.iter().flat_map(|chunk| chunk.time.iter().copied());
+        let windows = Windows::cover(existing, schema.partition, density, times);
+        let draft = |window: Window| SegmentDraft {
+            id: self.shared.segment_ids.next(),
+            database,
+            schema,
+            window,
+            first: view.first,
+            last: view.last,
+            written_ns: density.now_ns,
+            level: 0,
         };
+        if !self.shared.options.flushes_hot() {
+            return self.write_parquet(view, (schema, database), &windows, draft, output);
+        }
+        // One window after the other: what a segment needs in memory is there once.
+        let rows = MemtableRows::new(view, schema)?;
+        for (window, wanted) in rows.split(&windows)? {
+            let options = hot_options(schema, &self.shared.options);
+            let mut writer = Box::new(HotWriter::new(draft(window), options));
+            rows.write(&wanted, &mut writer)?;
+            drop(wanted);
+            output.add(OpenSegment::Hot(writer), database, schema)?;
+        }
+        Ok(())
+    }
+
+    fn write_parquet<'a>(
+        &self,
+        view: &MemtableView,
+        (schema, database): (&TableSchema, &Name),
+        windows: &Windows,
+        draft: impl Fn(Window) -> SegmentDraft<'a>,
+        output: &mut Output<'_>,
+    ) -> Result<()> {
         let mut writers: BTreeMap<Window, OpenSegment<'_>> = BTreeMap::new();
         for batch in flush_stream(view, schema)? {
-            for (window, part) in split(&batch?, schema, &windows)? {
+            for (window, part) in split(&batch?, schema, windows)? {
                 let writer = match writers.entry(window) {
                     std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                     std::collections::btree_map::Entry::Vacant(entry) => {
-                        let draft = SegmentDraft {
-                            id: self.shared.segment_ids.next(),
-                            database,
-                            schema,
-                            window,
-                            first: view.first,
-                            last: view.last,
-                            written_ns: density.now_ns,
-                            level: 0,
-                        };
-                        entry.insert(OpenSegment::new(draft, format, &self.shared.options)?)
+                        let format = SegmentFormat::Parquet;
+                        entry.insert(OpenSegment::new(draft(window), format, &self.shared.options)?)
                     }
                 };
                 writer.write(&part)?;

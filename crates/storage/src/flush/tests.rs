@@ -97,7 +97,7 @@ fn windows_of(existing: &[Window], width: PartitionWidth, times: &[i64]) -> Vec<
         max_time_ns: times.iter().copied().max().unwrap_or(0),
         now_ns: NOW,
     };
-    let windows = Windows::cover(existing.iter().copied(), width, density, times);
+    let windows = Windows::cover(existing.iter().copied(), width, density, times.iter().copied());
     let mut found: Vec<Window> =
         times.iter().map(|time| windows.find(*time).expect("every time is covered")).collect();
     found.sort();

@@ -97,29 +97,36 @@ impl Chunk {
         self.spans.get_or_init(|| spans(&self.time, self.min_time_ns, self.max_time_ns))
     }
 
-    /// Series numbers and times of the rows inside a range of time; `None` if they are more than
-    /// `keys_max`.
-    pub fn keys_inside(
-        &self,
-        range: TimeRange,
-        keys_max: usize,
-    ) -> Option<HashSet<(u32, i64), FixedState>> {
-        let rows = self.time.iter().zip(self.series.iter());
-        let inside = rows.filter(|(time, _)| range.contains(**time));
-        let mut keys = HashSet::default();
-        for (time, series) in inside {
-            keys.insert((*series, *time));
+    /// Whether a row inside a range of time has the same series and time as one of another chunk of the
+    /// memtable; `None` where that takes looking at more than `keys_max` keys.
+    pub fn shares_key(&self, other: &Chunk, range: TimeRange, keys_max: usize) -> Option<bool> {
+        let (few, many) = if self.rows < other.rows { (self, other) } else { (other, self) };
+        // Writers that follow each other in time mostly share no series in the moment they share.
+        let mut series: Vec<u64> = Vec::new();
+        for (code, _) in few.inside(range) {
+            let word = code as usize / 64;
+            if series.len() <= word {
+                series.resize(word + 1, 0);
+            }
+            series[word] |= 1 << (code % 64);
+        }
+        let in_few = |code: u32| {
+            series.get(code as usize / 64).is_some_and(|word| word >> (code % 64) & 1 > 0)
+        };
+        let mut keys: HashSet<(u32, i64), FixedState> = HashSet::default();
+        for key in many.inside(range).filter(|key| in_few(key.0)) {
+            keys.insert(key);
             if keys.len() > keys_max {
                 return None;
             }
         }
-        Some(keys)
+        Some(!keys.is_empty() && few.inside(range).any(|key| keys.contains(&key)))
     }
 
-    /// Whether a row inside a range of time has one of `keys`.
-    pub fn has_key_of(&self, keys: &HashSet<(u32, i64), FixedState>, range: TimeRange) -> bool {
-        let mut rows = self.time.iter().zip(self.series.iter());
-        rows.any(|(time, series)| range.contains(*time) && keys.contains(&(*series, *time)))
+    /// Series numbers and times of the rows inside a range of time.
+    fn inside(&self, range: TimeRange) -> impl Iterator<Item = (u32, i64)> {
+        let rows = self.series.iter().copied().zip(self.time.iter().copied());
+        rows.filter(move |row| range.contains(row.1))
     }
 
     /// The key order, computed on first use: one counting sort by series, then each run by time.

@@ -1,19 +1,30 @@
 //! The growing memtable of the commit owner, and the immutable view that it publishes.
 //!
-//! Invariants: chunks are ordered by sequence and disjoint in it; the sizes of chunks fall from left
-//! to right by at least a factor of two (they are merged geometrically), so there are at most
-//! log2(rows) of them.
+//! A large request becomes a chunk as it is, without a copy; small ones of a group become one, and
+//! chunks of small requests are merged later (`tiers.rs`).
+//!
+//! Invariants: chunks are ordered by sequence and disjoint in it; a published chunk does not change; what
+//! a chunk keeps in memory is at most about twice its values, and is counted.
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::array::{Array, ArrayRef, MutableArrayData, make_array, new_null_array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{cast, concat};
 use pulsora_model::{ColumnId, Result, Sequence, TableId};
 
 use super::chunk::Chunk;
 use super::series::{SeriesIndex, SeriesTable};
+use super::tiers::merged_from;
 use crate::catalog::ResolvedRows;
+
+/// From this many rows on a request becomes a chunk as it is: its columns are as large as a page of memory
+/// or larger, so that a chunk of its own costs reads less than a copy costs the write.
+const ADOPTED_ROWS: usize = 4_096;
+
+/// An array is copied where its memory is this many times its values: the rest of a request's body would
+/// live as long as the memtable, and be counted once for each column.
+const WASTE_MAX: usize = 2;
 
 /// A memtable as queries and flushes see it: nothing in it changes.
 pub(crate) struct MemtableView {
@@ -50,19 +61,37 @@ impl Memtable {
         Memtable { table, number, index: SeriesIndex::default(), chunks: Vec::new(), opened_ns }
     }
 
-    /// Appends the rows of one group, in log order, as one chunk.
+    /// Appends the rows of one group, in log order.
     ///
     /// # Errors
     /// `internal` when columns do not fit together.
     pub fn append(&mut self, group: Vec<(Sequence, ResolvedRows)>) -> Result<()> {
-        if group.iter().all(|(_, rows)| rows.rows == 0) {
+        let mut together: Vec<(Sequence, ResolvedRows)> = Vec::new();
+        for part in group {
+            let begins = |last: &(Sequence, ResolvedRows)| {
+                last.0 != part.0 && last.1.rows.max(part.1.rows) >= ADOPTED_ROWS
+            };
+            if together.last().is_some_and(begins) {
+                self.push(std::mem::take(&mut together))?;
+            }
+            together.push(part);
+        }
+        self.push(together)
+    }
+
+    /// Appends requests as one chunk.
+    fn push(&mut self, mut requests: Vec<(Sequence, ResolvedRows)>) -> Result<()> {
+        requests.retain(|(_, rows)| rows.rows > 0);
+        if requests.is_empty() {
             return Ok(());
         }
-        let mut chunk = self.chunk_of(group)?;
-        while let Some(last) = self.chunks.pop_if(|last| last.rows < 2 * chunk.rows) {
-            chunk = merge(&last, &chunk)?;
-        }
+        let chunk = self.chunk_of(requests)?;
         self.chunks.push(Arc::new(chunk));
+        while let Some(first) = merged_from(self.chunks.iter().map(|chunk| chunk.rows)) {
+            let merged = merge(&self.chunks[first..])?;
+            self.chunks.truncate(first);
+            self.chunks.push(Arc::new(merged));
+        }
         Ok(())
     }
 
@@ -170,26 +199,29 @@ struct Part<'a> {
     columns: Vec<(ColumnId, &'a ArrayRef)>,
 }
 
-fn merge(older: &Chunk, newer: &Chunk) -> Result<Chunk> {
-    let parts = [older, newer].map(|chunk| Part {
-        rows: chunk.rows,
-        columns: chunk.columns.iter().map(|(id, values)| (*id, values)).collect(),
-    });
-    let ids = match (&older.ids, &newer.ids) {
-        (Some(a), Some(b)) => Some(a.iter().chain(b.iter()).copied().collect()),
-        _ => None,
-    };
+/// One chunk of chunks that follow each other; there is at least one.
+fn merge(chunks: &[Arc<Chunk>]) -> Result<Chunk> {
+    let parts: Vec<Part> = chunks
+        .iter()
+        .map(|chunk| Part {
+            rows: chunk.rows,
+            columns: chunk.columns.iter().map(|(id, values)| (*id, values)).collect(),
+        })
+        .collect();
+    let ids: Option<Vec<&[u64]>> = chunks.iter().map(|chunk| chunk.ids.as_deref()).collect();
+    let series: Vec<&[u32]> = chunks.iter().map(|chunk| &chunk.series[..]).collect();
+    let times: Vec<&[i64]> = chunks.iter().map(|chunk| &chunk.time[..]).collect();
     Ok(Chunk {
-        rows: older.rows + newer.rows,
-        first: older.first,
-        last: newer.last,
-        min_time_ns: older.min_time_ns.min(newer.min_time_ns),
-        max_time_ns: older.max_time_ns.max(newer.max_time_ns),
-        series: [&older.series[..], &newer.series[..]].concat().into(),
-        time: [&older.time[..], &newer.time[..]].concat().into(),
+        rows: chunks.iter().map(|chunk| chunk.rows).sum(),
+        first: chunks.first().map_or(Sequence(0), |chunk| chunk.first),
+        last: chunks.last().map_or(Sequence(0), |chunk| chunk.last),
+        min_time_ns: chunks.iter().map(|chunk| chunk.min_time_ns).min().unwrap_or(i64::MAX),
+        max_time_ns: chunks.iter().map(|chunk| chunk.max_time_ns).max().unwrap_or(i64::MIN),
+        series: series.concat().into(),
+        time: times.concat().into(),
         columns: concat_columns(&parts)?,
-        ids,
-        user_ids: older.user_ids || newer.user_ids,
+        ids: ids.map(|ids| ids.concat().into()),
+        user_ids: chunks.iter().any(|chunk| chunk.user_ids),
         bytes: 0,
         sorted: OnceLock::new(),
         id_span: OnceLock::new(),
@@ -219,7 +251,7 @@ fn concat_column(id: ColumnId, parts: &[Part]) -> Result<ArrayRef> {
     let newest = found.iter().flatten().last().expect("the column is in one of the parts");
     let ty = newest.data_type().clone();
     if let [Some(only)] = &found[..] {
-        return Ok(Arc::clone(only));
+        return owned(only);
     }
     let arrays: Vec<ArrayRef> = found
         .into_iter()
@@ -233,4 +265,19 @@ fn concat_column(id: ColumnId, parts: &[Part]) -> Result<ArrayRef> {
         .collect::<Result<_>>()?;
     let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
     Ok(concat(&arrays)?)
+}
+
+/// The array itself, or a copy where it would keep much more in memory than its values.
+///
+/// # Errors
+/// `internal` when text is too long for one array, which it was in already.
+pub(super) fn owned(values: &ArrayRef) -> Result<ArrayRef> {
+    let data = values.to_data();
+    let own_bytes = data.get_slice_memory_size().unwrap_or(usize::MAX);
+    if data.get_buffer_memory_size() <= own_bytes.saturating_mul(WASTE_MAX).max(64) {
+        return Ok(Arc::clone(values));
+    }
+    let mut copy = MutableArrayData::new(vec![&data], false, data.len());
+    copy.try_extend(0, 0, data.len())?;
+    Ok(make_array(copy.freeze()))
 }

@@ -296,17 +296,7 @@ impl ChunkSource {
 
     /// All values of a field or the row id, in arrival order; `None` when all are null.
     pub fn values(&self, column: &Column) -> Result<Option<ArrayRef>> {
-        let ty = column.arrow_type();
-        Ok(match (column.kind, self.chunk.column(column.id)) {
-            (ColumnKind::Id, _) => {
-                let ids = self.chunk.ids.clone();
-                ids.map(|ids| Arc::new(UInt64Array::new(ids, None)) as ArrayRef)
-            }
-            (_, None) => None,
-            (_, Some(values)) if *values.data_type() == ty => Some(Arc::clone(values)),
-            (_, Some(_)) if column.ty == ColumnType::Untyped => None,
-            (_, Some(values)) => Some(cast(values, &ty)?),
-        })
+        chunk_values(&self.chunk, column)
     }
 
     /// All values of any column but a tag, in arrival order.
@@ -336,6 +326,25 @@ impl ChunkSource {
         };
         if *found.data_type() == ty { Ok(found) } else { Ok(cast(&found, &ty)?) }
     }
+}
+
+/// All values of a field or the row id of a chunk, in arrival order and in the type of the schema; `None`
+/// when all are null.
+///
+/// # Errors
+/// `internal` when the values do not fit the type.
+pub(crate) fn chunk_values(chunk: &Chunk, column: &Column) -> Result<Option<ArrayRef>> {
+    let ty = column.arrow_type();
+    Ok(match (column.kind, chunk.column(column.id)) {
+        (ColumnKind::Id, _) => {
+            let ids = chunk.ids.clone();
+            ids.map(|ids| Arc::new(UInt64Array::new(ids, None)) as ArrayRef)
+        }
+        (_, None) => None,
+        (_, Some(values)) if *values.data_type() == ty => Some(Arc::clone(values)),
+        (_, Some(_)) if column.ty == ColumnType::Untyped => None,
+        (_, Some(values)) => Some(cast(values, &ty)?),
+    })
 }
 
 /// The rows that give a field its values; `None` when it is the picked rows.

@@ -1,8 +1,9 @@
-//! All rows of a sealed memtable as a flush writes them.
+//! All rows of a sealed memtable as a flush writes them into Parquet, and which of them are gone.
 
 use std::sync::Arc;
 
 use pulsora_model::{Result, TableSchema};
+use roaring::RoaringBitmap;
 
 use super::chunk_rows::ChunkSource;
 use super::merge::merge_rows;
@@ -19,11 +20,16 @@ use crate::memtable::MemtableView;
 /// `internal` when columns do not fit the schema; so does every batch.
 pub(crate) fn flush_stream(view: &MemtableView, schema: &TableSchema) -> Result<ScanStream> {
     let ask = Ask::all(Arc::new(schema.clone()));
-    let gone = replaced([view], None).chunks;
+    let gone = rows_gone(view);
     let series = Arc::new(view.series.clone());
     let sources = view.chunks.iter().zip(gone).map(|(chunk, gone)| {
         Source::chunk(ChunkSource { chunk: Arc::clone(chunk), series: Arc::clone(&series), gone })
             .open(&ask, &schema.columns, None)
     });
     merge_rows(sources.collect::<Result<_>>()?, schema)
+}
+
+/// Of each chunk the rows whose id a newer row of the memtable has.
+pub(crate) fn rows_gone(view: &MemtableView) -> Vec<Option<Arc<RoaringBitmap>>> {
+    replaced([view], None).chunks
 }

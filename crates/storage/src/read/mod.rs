@@ -6,8 +6,8 @@
 //! (`chunk_rows.rs`) in key order · `replaced.rs` finds rows whose id came again · `merge.rs` brings
 //! overlapping sources together, `streams.rs` those that follow each other · `time_order.rs` answers in
 //! time order · `field.rs` tests values · `fold/` computes aggregates · `statistics.rs` answers without
-//! rows, `row.rs` with one · `flush_rows.rs` gives a flush all rows of a memtable, `rewrite_rows.rs` a
-//! rewrite those of segments.
+//! rows, `row.rs` with one · `flush_rows.rs` gives a flush to Parquet all rows of a memtable,
+//! `rewrite_rows.rs` a rewrite those of segments.
 
 mod chunk_rows;
 mod field;
@@ -27,9 +27,10 @@ mod streams;
 mod table_scan;
 mod time_order;
 
+pub(crate) use chunk_rows::chunk_values;
 pub(crate) use field::filter as filter_fields;
 pub use field::{FieldPredicate, FieldTest, FieldValue};
-pub(crate) use flush_rows::flush_stream;
+pub(crate) use flush_rows::{flush_stream, rows_gone};
 pub use fold::{Aggregate, Bucket, Fold, FoldPart, FoldPlan, FoldTask, Function};
 pub(crate) use rewrite_rows::rewrite_stream;
 pub use scan::{

@@ -165,9 +165,7 @@ impl TableScan {
                 hot_series_overlap(a, b, range)
             }
             (Rows::Chunk(a), Rows::Chunk(b)) if Arc::ptr_eq(&a.series, &b.series) => {
-                let (few, many) = if a.chunk.rows < b.chunk.rows { (a, b) } else { (b, a) };
-                let keys = few.chunk.keys_inside(range, KEYS_MAX);
-                keys.is_none_or(|keys| many.chunk.has_key_of(&keys, range))
+                a.chunk.shares_key(&b.chunk, range, KEYS_MAX).unwrap_or(true)
             }
             _ => true,
         }

@@ -26,7 +26,8 @@ pub(crate) use draft::SegmentDraft;
 pub use hot::CacheFigures;
 pub(crate) use hot::{
     ABSENT, BoundPredicate, CacheKey, CachePart, HotColumn, HotDraft, HotOptions, HotSegment,
-    HotWriter, HourEntry, HourPart, HourTotals, RowSelect, SegmentBytes, SeriesSet, place,
+    HotWriter, HourEntry, HourPart, HourTotals, KeyedRows, PAGE_ROWS, PAGES_MAX, PagedColumn,
+    RowSelect, SegmentBytes, SeriesSet, page_and_row, place, row_place,
 };
 pub use index::{KeyRanges, SegmentAsk, SegmentIndex, SegmentView};
 pub use meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};

@@ -46,6 +46,16 @@ fn evenly_spread_numbers_have_no_exceptions() {
 proptest! {
     /// The cost is never above that of packing everything.
     #[test]
+    fn narrow_numbers_are_counted_alike(
+        numbers in vec(0i64..256, 1..1025),
+        base in any::<i64>(),
+    ) {
+        let numbers: Vec<i64> = numbers.iter().map(|number| base.wrapping_add(*number)).collect();
+        let pivot = super::middle(&numbers);
+        prop_assert_eq!(super::count_narrow(&numbers, pivot), super::count_widths(&numbers, pivot));
+    }
+
+    #[test]
     fn a_window_is_no_worse_than_the_whole(numbers in vec(any::<i64>(), 0..300), shift in 0u32..64) {
         let numbers: Vec<i64> = numbers.iter().map(|number| number >> shift).collect();
         let whole = Window::around(&numbers);

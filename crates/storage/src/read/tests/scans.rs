@@ -342,7 +342,7 @@ fn check_rows_by_id(world: &World, random: &mut Random) {
 #[test]
 fn random_scans_of_random_tables_answer_as_the_model() {
     let (mut multi_streams, mut statistics) = (0, 0);
-    for seed in 0..8 {
+    for seed in 0..10 {
         for kind in KINDS {
             let mut random = Random::new(seed * 100 + u64::from(kind.tags));
             let world = random_world(kind, &mut random);

@@ -23,6 +23,8 @@ use pulsora_model::{
 use roaring::RoaringBitmap;
 
 use crate::catalog::{Catalog, CatalogChange, ResolvedIds, ResolvedRows};
+use crate::flush::partition::{Density, Windows};
+use crate::flush::{MemtableRows, Wanted};
 use crate::manifest::Version;
 use crate::memtable::{Memtable, MemtableView, Series};
 use crate::read::{Published, Snapshot, flush_stream, replaced_rows};
@@ -344,9 +346,23 @@ impl World {
                 parts.entry(number).or_default().push(part);
             }
         }
+        let width = self.window_ns;
+        let window =
+            |number: &i64| Window { start_ns: number * width, end_ns: (number + 1) * width };
+        let density = Density { rows: 0, min_time_ns: 0, max_time_ns: 0, now_ns: 0 };
+        let windows = Windows::cover(
+            parts.keys().map(window),
+            PartitionWidth::Hour,
+            density,
+            std::iter::empty(),
+        );
+        let rows = MemtableRows::new(&view, &self.schema).unwrap();
+        let mut wanted: BTreeMap<Window, Wanted> =
+            rows.split(&windows).unwrap().into_iter().collect();
         for (number, parts) in parts {
             self.counter += 1;
-            let meta = Arc::new(self.write_segment(number, &parts, &view));
+            let gathered = (&rows, wanted.remove(&window(&number)).unwrap());
+            let meta = Arc::new(self.write_segment(number, &parts, &view, gathered));
             let file = Arc::new(SegmentFile::new(Arc::clone(&meta), &self.access));
             self.segments.push(Segment { meta, deleted: None, file });
         }
@@ -357,11 +373,12 @@ impl World {
         number: i64,
         parts: &[RecordBatch],
         view: &MemtableView,
+        (rows, wanted): (&MemtableRows<'_>, Wanted),
     ) -> SegmentMeta {
         let width = self.window_ns;
         let database = Name::literal("default");
         let id = SegmentId { epoch: 1, counter: self.counter };
-        let draft = SegmentDraft {
+        let draft = || SegmentDraft {
             id,
             database: &database,
             schema: &self.schema,
@@ -378,15 +395,19 @@ impl World {
         };
         if hot {
             let options = HotOptions { block_rows: 1_024, ..HotOptions::default() };
-            let mut writer = HotWriter::new(draft, options);
+            let mut writer = HotWriter::new(draft(), options.clone());
             parts.iter().for_each(|part| writer.write(part).unwrap());
             let object = hot_object(&database, &self.schema, id);
+            let batched = writer.finish().unwrap().unwrap();
+            let mut writer = HotWriter::new(draft(), options);
+            rows.write(&wanted, &mut writer).unwrap();
             let draft = writer.finish().unwrap().unwrap();
+            assert_eq!(draft.bytes, batched.bytes, "rows in batches make the same segment");
             let (bytes, mut metas) = crate::segment::place(vec![draft], &object);
             self.store.put_if_absent(&object, &bytes).unwrap();
             return metas.remove(0);
         }
-        let mut writer = SegmentWriter::with_layout(draft, self.layout).unwrap();
+        let mut writer = SegmentWriter::with_layout(draft(), self.layout).unwrap();
         parts.iter().for_each(|part| writer.write(part).unwrap());
         writer.finish(&*self.store).unwrap().unwrap()
     }

@@ -5,10 +5,11 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
-use pulsora_codec::{Choice, Codecs, Text, Values, encode_block};
+use pulsora_codec::{Choice, Codecs, Remembered, Text, Values, encode_block};
 use pulsora_model::{Column, ColumnKind, ColumnType};
 
 use super::format::{ChunkEntry, align};
+use super::keyed::{PagedColumn, PagedValues, page_and_row};
 use super::summary::Summary;
 
 /// A column of the block that is being filled.
@@ -18,6 +19,8 @@ pub(super) struct BlockColumn {
     /// Per row whether it has a value; `None` = all have.
     valid: Option<Vec<bool>>,
     rows: usize,
+    /// The codec of the blocks before.
+    codec: Remembered,
 }
 
 enum BlockValues {
@@ -45,14 +48,51 @@ impl BlockColumn {
             ColumnType::Utf8 => BlockValues::Text { offsets: vec![0], bytes: Vec::new() },
             _ => BlockValues::Integers(Vec::new()),
         };
-        BlockColumn { ty, values, valid: None, rows: 0 }
+        BlockColumn { ty, values, valid: None, rows: 0, codec: Remembered::default() }
     }
 
     /// Appends an array of the column's Arrow type.
     pub fn append(&mut self, array: &ArrayRef) {
         self.append_values(array);
-        self.append_validity(array);
-        self.rows += array.len();
+        let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+        self.append_validity(array.len(), nulls.as_ref().map(|nulls| nulls.iter()));
+    }
+
+    /// Appends times, all of them there.
+    pub fn append_times(&mut self, times: &[i64]) {
+        if let BlockValues::Integers(into) = &mut self.values {
+            into.extend_from_slice(times);
+        }
+        self.append_validity(times.len(), None::<std::iter::Empty<bool>>);
+    }
+
+    /// Appends the values at some places of a column of the same type.
+    pub fn gather(&mut self, column: &PagedColumn, places: &[u32]) {
+        match (&mut self.values, &column.values) {
+            (BlockValues::Integers(into), PagedValues::Integers(pages)) => {
+                pick(pages.iter().map(|page| &page[..]), places, into);
+            }
+            (BlockValues::Floats(into), PagedValues::Floats(pages)) => {
+                pick(pages.iter().map(|page| &page[..]), places, into);
+            }
+            (BlockValues::Booleans(into), PagedValues::Booleans(pages)) => {
+                into.extend(places.iter().map(|place| {
+                    let (page, row) = page_and_row(*place);
+                    pages[page].as_ref().is_some_and(|page| page.value(row))
+                }));
+            }
+            (BlockValues::Text { offsets, bytes }, PagedValues::Text(pages)) => {
+                for place in places {
+                    let (page, row) = page_and_row(*place);
+                    let page = pages[page].as_ref().filter(|page| page.is_valid(row));
+                    bytes.extend_from_slice(page.map_or("", |page| page.value(row)).as_bytes());
+                    // The writer ends a block before its text reaches 4 GiB.
+                    offsets.push(bytes.len() as u32);
+                }
+            }
+            _ => unreachable!("the pages of a column are of its type"),
+        }
+        self.append_validity(places.len(), column.validity(places));
     }
 
     fn append_values(&mut self, array: &ArrayRef) {
@@ -81,17 +121,19 @@ impl BlockColumn {
         }
     }
 
-    fn append_validity(&mut self, array: &ArrayRef) {
-        let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
-        if nulls.is_none() && self.valid.is_none() {
+    /// Ends the appending of `count` rows, of which those with `valid` have a value.
+    fn append_validity(&mut self, count: usize, valid: Option<impl Iterator<Item = bool>>) {
+        let before = self.rows;
+        self.rows += count;
+        if valid.is_none() && self.valid.is_none() {
             return;
         }
-        let valid = self.valid.get_or_insert_with(|| vec![true; self.rows]);
-        match nulls {
-            None => valid.resize(self.rows + array.len(), true),
-            Some(nulls) => valid.extend(nulls.iter()),
+        let known = self.valid.get_or_insert_with(|| vec![true; before]);
+        match valid {
+            None => known.resize(self.rows, true),
+            Some(valid) => known.extend(valid),
         }
-        self.fill(self.rows);
+        self.fill(before);
     }
 
     /// Repeats values into the rows without one, from row `from` on.
@@ -156,22 +198,14 @@ impl BlockColumn {
         }
         chunk.validity_length = (out.len() - offset) as u32;
         if count > 0 {
-            chunk.values_codec = encode_block(codecs, self.values(), choice, out);
+            let values = self.values.as_values();
+            chunk.values_codec = self.codec.encode(codecs, values, choice, out);
         }
         chunk.values_length = (out.len() - offset) as u32 - chunk.validity_length;
         chunk.crc = crc32c::crc32c(&out[offset..]);
         align(out);
         self.clear();
         chunk
-    }
-
-    fn values(&self) -> Values<'_> {
-        match &self.values {
-            BlockValues::Integers(values) => Values::Integers(values),
-            BlockValues::Floats(values) => Values::Floats(values),
-            BlockValues::Booleans(values) => Values::Booleans(values),
-            BlockValues::Text { offsets, bytes } => Values::Text(Text { offsets, bytes }),
-        }
     }
 
     fn clear(&mut self) {
@@ -187,6 +221,30 @@ impl BlockColumn {
         self.valid = None;
         self.rows = 0;
     }
+}
+
+impl BlockValues {
+    fn as_values(&self) -> Values<'_> {
+        match self {
+            BlockValues::Integers(values) => Values::Integers(values),
+            BlockValues::Floats(values) => Values::Floats(values),
+            BlockValues::Booleans(values) => Values::Booleans(values),
+            BlockValues::Text { offsets, bytes } => Values::Text(Text { offsets, bytes }),
+        }
+    }
+}
+
+/// Appends the values at `places`; those of pages without values are anything.
+fn pick<'a, T: Copy + Default + 'a>(
+    pages: impl Iterator<Item = &'a [T]>,
+    places: &[u32],
+    into: &mut Vec<T>,
+) {
+    let pages: Vec<&[T]> = pages.collect();
+    into.extend(places.iter().map(|place| {
+        let (page, row) = page_and_row(*place);
+        pages[page].get(row).copied().unwrap_or_default()
+    }));
 }
 
 fn fill<T: Copy>(values: &mut [T], valid: &[bool], from: usize) {

@@ -88,8 +88,8 @@
 //!
 //! `format.rs` header, footer, tail · `array.rs` arrays · `summary.rs` what a chunk or an hour sums
 //! up to · `series_set.rs` the tags · `columns.rs` the values of one block, `series_builder.rs` the
-//! series while they are written · `hours.rs` sums of hours, both ways · `writer.rs` sorted rows →
-//! bytes · `place.rs` several segments in one object · `source.rs` the bytes of an opened one ·
+//! series while they are written · `keyed.rs` rows that lie in arrival order ·
+//! `hours.rs` sums of hours, both ways · `writer.rs` sorted rows → bytes · `place.rs` several segments in one object · `source.rs` the bytes of an opened one ·
 //! `cache.rs` what was decoded · `opening.rs` checked parts, `reader.rs` vectors, `hour_sums.rs` sums of hours, `gather.rs`
 //! chosen rows of an opened segment · `select.rs` and `predicate.rs` which rows are asked for ·
 //! `rows.rs` → batches · `verify.rs` everything at once.
@@ -104,6 +104,7 @@ mod format;
 mod gather;
 mod hour_sums;
 mod hours;
+mod keyed;
 mod opening;
 mod place;
 mod predicate;
@@ -121,6 +122,9 @@ pub use cache::CacheFigures;
 pub(crate) use cache::{BlockCache, CacheKey, CachePart};
 pub(crate) use hour_sums::HourTotals;
 pub(crate) use hours::{HourEntry, HourPart};
+pub(crate) use keyed::{
+    KeyedRows, PAGE_ROWS, PAGES_MAX, PagedColumn, page_and_row, place as row_place,
+};
 pub(crate) use place::{HotDraft, place};
 pub(crate) use predicate::BoundPredicate;
 pub(crate) use reader::{HotColumn, HotSegment};

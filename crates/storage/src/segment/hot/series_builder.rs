@@ -1,13 +1,15 @@
-//! The series of a segment while it is being written: found from runs of equal tags in the batches.
+//! The series of a segment while it is being written: told one by one, or found from runs of equal tags
+//! in batches.
 //!
 //! Invariant: neighbouring series differ; whether they ascend is checked once, at the end.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::UInt32Type;
 use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use pulsora_codec::Codecs;
 use pulsora_model::ColumnId;
 
@@ -26,19 +28,24 @@ pub(super) struct SeriesBuilder {
 struct TagBuilder {
     column: ColumnId,
     /// Values by their provisional code, in order of first appearance.
-    values: Vec<String>,
-    known: HashMap<String, u32, FixedState>,
+    values: Vec<Box<str>>,
+    /// Provisional codes by value.
+    known: HashTable<u32>,
+    hasher: FixedState,
     /// Provisional codes, one per series.
     codes: Vec<u32>,
 }
 
 /// The series with their final codes.
 pub(super) struct SortedSeries {
-    tags: Vec<(ColumnId, Vec<String>, Vec<u32>)>,
+    tags: Vec<SortedTag>,
     starts: Vec<u32>,
     first_times: Vec<i64>,
     last_times: Vec<i64>,
 }
+
+/// Column, values in order, and per series the position of its value or [`ABSENT`].
+type SortedTag = (ColumnId, Vec<Box<str>>, Vec<u32>);
 
 /// No code has been looked up yet.
 const UNKNOWN: u32 = u32::MAX - 1;
@@ -48,7 +55,8 @@ impl SeriesBuilder {
         let tags = tags.map(|column| TagBuilder {
             column,
             values: Vec::new(),
-            known: HashMap::default(),
+            known: HashTable::new(),
+            hasher: FixedState::default(),
             codes: Vec::new(),
         });
         SeriesBuilder {
@@ -62,6 +70,17 @@ impl SeriesBuilder {
     /// Bytes in memory, about.
     pub fn size_bytes(&self) -> usize {
         self.starts.len() * (20 + self.tags.len() * 4)
+    }
+
+    /// The next series, which differs from the one before, begins at row `row`.
+    pub fn begin<'a>(&mut self, row: u32, value: impl Fn(ColumnId) -> Option<&'a str>) {
+        for tag in &mut self.tags {
+            let code = value(tag.column).map_or(ABSENT, |value| tag.code(value));
+            tag.codes.push(code);
+        }
+        self.starts.push(row);
+        self.first_times.push(i64::MAX);
+        self.last_times.push(i64::MIN);
     }
 
     /// Takes the tags of `count` rows, the first of which is row `row`.
@@ -89,7 +108,7 @@ impl SeriesBuilder {
                     key => {
                         let slot = &mut codes[number][key as usize];
                         if *slot == UNKNOWN {
-                            *slot = tag.code(&arrays[number], key);
+                            *slot = tag.code(value_of(&arrays[number], key));
                         }
                         *slot
                     }
@@ -149,7 +168,7 @@ impl SeriesBuilder {
     fn key(&self, series: usize) -> SeriesKey {
         let tags = self.tags.iter().filter_map(|tag| {
             let code = *tag.codes.get(series)?;
-            (code != ABSENT).then(|| (tag.column, tag.values[code as usize].clone()))
+            (code != ABSENT).then(|| (tag.column, tag.values[code as usize].to_string()))
         });
         tags.collect()
     }
@@ -170,33 +189,45 @@ impl SeriesBuilder {
 }
 
 impl TagBuilder {
-    /// The provisional code of a dictionary value.
-    fn code(&mut self, array: &ArrayRef, key: u32) -> u32 {
-        let value = array.as_dictionary::<UInt32Type>().values().as_string::<i32>();
-        let value = value.value(key as usize);
-        if let Some(code) = self.known.get(value) {
+    /// The provisional code of a value.
+    fn code(&mut self, value: &str) -> u32 {
+        let same = |code: &u32| self.values.get(*code as usize).is_some_and(|v| **v == *value);
+        if let Some(code) = self.codes.last().filter(|code| same(code)) {
+            return *code;
+        }
+        let hash = self.hasher.hash_one(value);
+        if let Some(code) = self.known.find(hash, same) {
             return *code;
         }
         let code = self.values.len() as u32;
-        self.values.push(value.to_owned());
-        self.known.insert(value.to_owned(), code);
+        self.values.push(value.into());
+        let (values, hasher) = (&self.values, &self.hasher);
+        self.known.insert_unique(hash, code, |code| hasher.hash_one(&*values[*code as usize]));
         code
     }
 
-    fn sorted(self) -> (ColumnId, Vec<String>, Vec<u32>) {
+    fn sorted(mut self) -> SortedTag {
+        // The first tag of series in key order has its values in order.
+        if self.values.is_sorted() {
+            return (self.column, self.values, self.codes);
+        }
         let mut order: Vec<u32> = (0..self.values.len() as u32).collect();
         order.sort_unstable_by(|a, b| self.values[*a as usize].cmp(&self.values[*b as usize]));
         let mut rank = vec![0; order.len()];
         for (position, code) in order.iter().enumerate() {
             rank[*code as usize] = position as u32;
         }
-        let codes =
-            self.codes.iter().map(|code| rank.get(*code as usize).copied().unwrap_or(ABSENT));
-        let codes = codes.collect();
-        let mut values = self.values;
-        values.sort_unstable();
-        (self.column, values, codes)
+        for code in &mut self.codes {
+            *code = rank.get(*code as usize).copied().unwrap_or(ABSENT);
+        }
+        let values = order.iter().map(|code| std::mem::take(&mut self.values[*code as usize]));
+        (self.column, values.collect(), self.codes)
     }
+}
+
+/// A value of a dictionary.
+fn value_of(array: &ArrayRef, key: u32) -> &str {
+    array.as_dictionary::<UInt32Type>().values().as_string::<i32>().value(key as usize)
 }
 
 /// The keys of a tag column, [`ABSENT`] where there is no value.
@@ -222,7 +253,7 @@ impl SortedSeries {
             .tags
             .iter()
             .map(|(column, values, codes)| {
-                (*column, values.iter().map(String::as_str).collect(), codes.clone())
+                (*column, values.iter().map(AsRef::as_ref).collect(), &codes[..])
             })
             .collect();
         SeriesSet::encode(&tags, codecs, out);

@@ -90,7 +90,7 @@ impl SeriesSet {
         ranges
     }
 
-    pub fn encode(tags: &[(ColumnId, Vec<&str>, Vec<u32>)], codecs: &Codecs, out: &mut Vec<u8>) {
+    pub fn encode(tags: &[(ColumnId, Vec<&str>, &[u32])], codecs: &Codecs, out: &mut Vec<u8>) {
         out.extend_from_slice(&(tags.len() as u32).to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         for (column, values, codes) in tags {

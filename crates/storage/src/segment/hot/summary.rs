@@ -6,6 +6,7 @@
 //!
 //! Invariant: a summary is of at least one value.
 
+use pulsora_codec::Totals;
 use pulsora_model::ColumnType;
 
 /// Extremes, ends and sum of the values that are not null.
@@ -50,6 +51,19 @@ impl Summary {
     /// Of `values`, of which those with `valid` count; `None` when there are none.
     pub fn of_integers(values: &[i64], valid: Option<&[bool]>, ty: ColumnType) -> Option<Summary> {
         let (first, last) = ends(values.len(), valid)?;
+        if valid.is_none() {
+            let totals = Totals::of(values);
+            // Unsigned values below 2^63 are what they are as signed ones.
+            if ty != ColumnType::U64 || totals.min >= 0 {
+                return Some(Summary {
+                    min: totals.min,
+                    max: totals.max,
+                    first: values[first],
+                    last: values[last],
+                    sum: Sum::Integer(totals.sum()),
+                });
+            }
+        }
         let (min, max) = match ty {
             ColumnType::U64 => extremes(values, valid, unsigned_key),
             _ => extremes(values, valid, |word| word),

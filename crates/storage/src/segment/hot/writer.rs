@@ -6,9 +6,10 @@
 //! Invariant: memory holds the encoded blocks, one block of values, and nothing else that grows with
 //! the rows but their ids, series and hours.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::datatypes::UInt64Type;
 use pulsora_codec::{Choice, CodecId, Codecs, Level};
 use pulsora_model::partition::HOUR_NS;
@@ -20,6 +21,7 @@ use super::format::{
     align,
 };
 use super::hours::{HourBuilder, Piece};
+use super::keyed::KeyedRows;
 use super::place::HotDraft;
 use super::series_builder::SeriesBuilder;
 use super::summary::Summary;
@@ -127,6 +129,49 @@ impl<'a> HotWriter<'a> {
         Ok(())
     }
 
+    /// Adds all rows of an empty segment.
+    ///
+    /// # Errors
+    /// As [`HotWriter::write`].
+    pub fn write_keyed(&mut self, keyed: &KeyedRows<'_>) -> Result<()> {
+        if self.rows > 0 || keyed.places.len() >= u32::MAX as usize {
+            return Err(self.failed("rows in key order are all of its rows, and below 2^32"));
+        }
+        let mut runs = keyed.runs.iter().peekable();
+        let mut start = 0;
+        while start < keyed.places.len() {
+            let end = keyed.places.len().min(start + self.options.block_rows);
+            while let Some((series, first)) = runs.next_if(|run| (run.1 as usize) < end) {
+                self.series.begin(*first, |tag| (keyed.tag)(*series, tag));
+            }
+            self.gather(keyed, start..end)?;
+            self.rows = end as u32;
+            self.rows_in_block = end - start;
+            self.flush_block()?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Fills the columns of the block.
+    fn gather(&mut self, keyed: &KeyedRows<'_>, rows: Range<usize>) -> Result<()> {
+        let places = &keyed.places[rows.clone()];
+        for (column, block) in self.columns.iter().zip(&mut self.block) {
+            match keyed.columns.get(&column.id) {
+                _ if column.kind == ColumnKind::Time => {
+                    block.append_times(&keyed.times[rows.clone()])
+                }
+                Some(paged) => block.gather(paged, &paged.folded(places, rows.start, keyed.older)),
+                None => block.append(&new_null_array(&column.arrow_type(), places.len())),
+            }
+            if column.kind == ColumnKind::Id {
+                self.ids.extend(block.integers().iter().map(|id| *id as u64));
+            }
+            check_text(&self.draft, column, block)?;
+        }
+        Ok(())
+    }
+
     fn append(&mut self, batch: &RecordBatch) -> Result<()> {
         let count = batch.num_rows();
         // One less than u32::MAX, so that the end of the rows is a row number as well.
@@ -141,10 +186,7 @@ impl<'a> HotWriter<'a> {
                 self.ids.extend_from_slice(values.as_primitive::<UInt64Type>().values());
             }
             block.append(&values);
-            if block.ty == ColumnType::Utf8 && block.size_bytes() > BLOCK_TEXT_BYTES_MAX {
-                let what = format!("column {:?}: 65,536 rows hold more than 2 GiB", &*column.name);
-                return Err(self.failed(&what));
-            }
+            check_text(&self.draft, column, block)?;
         }
         self.rows = rows;
         self.rows_in_block += count;
@@ -326,9 +368,23 @@ impl<'a> HotWriter<'a> {
     }
 
     fn failed(&self, what: &str) -> Error {
-        let (id, table) = (self.draft.id, &self.draft.schema.name);
-        Error::internal(format!("write segment {id} of {table:?}: {what}"))
+        failed(&self.draft, what)
     }
+}
+
+fn failed(draft: &SegmentDraft<'_>, what: &str) -> Error {
+    let (id, table) = (draft.id, &draft.schema.name);
+    Error::internal(format!("write segment {id} of {table:?}: {what}"))
+}
+
+/// # Errors
+/// `internal` when the text of the block cannot be given as one Arrow array.
+fn check_text(draft: &SegmentDraft<'_>, column: &Column, block: &BlockColumn) -> Result<()> {
+    if block.ty == ColumnType::Utf8 && block.size_bytes() > BLOCK_TEXT_BYTES_MAX {
+        let what = format!("column {:?}: 65,536 rows hold more than 2 GiB", &*column.name);
+        return Err(failed(draft, &what));
+    }
+    Ok(())
 }
 
 /// Appends a part.
