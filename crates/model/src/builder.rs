@@ -34,7 +34,7 @@ use crate::schema::{Mode, TableSchema};
 use crate::series::{SeriesKeyBuf, SeriesRegistry, SeriesTags};
 use crate::types::{ColumnKind, ColumnType};
 
-pub use rows::Lanes;
+pub use rows::{Lanes, Room};
 
 type FastHash = foldhash::fast::RandomState;
 

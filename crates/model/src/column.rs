@@ -21,6 +21,7 @@ use crate::limits::TEXT_BYTES_MAX;
 use crate::time::parse_time;
 use crate::types::{ColumnType, UTC};
 
+pub(crate) use lane::room_in;
 pub use lane::{Lane, TextLane};
 
 /// A value that does not fit a column.

@@ -3,9 +3,8 @@
 //! Not responsible for values that need a conversion, or for rows that may fail half-way: what was
 //! written of a row that does not count is taken back with the room that was left over.
 
-use super::{BatchBuilder, FieldIndex};
-use crate::column::{ColumnBuilder, Lane};
-use crate::types::ColumnType;
+use super::{BatchBuilder, FieldIndex, FieldSlot};
+use crate::column::{Lane, room_in};
 
 /// Room for rows, each with a value in all of the fields asked for and null in the others.
 #[derive(Debug)]
@@ -18,32 +17,41 @@ pub struct Lanes<'b> {
     pub values: Vec<Lane<'b>>,
 }
 
+/// How many rows to make room for.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Rows that may be written.
+    pub rows: usize,
+    /// Rows that are likely to be written by this and later calls: columns grow to them at once.
+    pub likely: usize,
+}
+
 impl BatchBuilder {
-    /// Lets `write` fill up to `rows_max` rows that have a value in each of `fields`, which are all
+    /// Lets `write` fill up to `room.rows` rows that have a value in each of `fields`, which are all
     /// different, and none elsewhere; it gives how many it filled: these are appended, the rest of
     /// the room is given back. `None`, and nothing written, when a column has no type yet or one
     /// that needs a conversion. Call it between rows.
     pub fn write_rows(
         &mut self,
         fields: &[FieldIndex],
-        rows_max: usize,
+        room: Room,
         write: impl FnOnce(Lanes<'_>) -> usize,
     ) -> Option<usize> {
         if !fields.iter().all(|field| self.fields[field.0].values.has_lane()) {
             return None;
         }
         let before = self.times.len();
-        let mut columns = self.take_columns(fields);
-        let values = columns.iter_mut().filter_map(|column| column.lane(rows_max)).collect();
-        self.times.resize(before + rows_max, 0);
-        self.codes.resize(before + rows_max, 0);
-        let (times, codes) = (&mut self.times[before..], &mut self.codes[before..]);
-        let rows = write(Lanes { times, codes, values }).min(rows_max);
+        let values = each_of(&mut self.fields, fields, |slot| {
+            slot.values.fill_nulls(before);
+            slot.values.lane(room)
+        });
+        let times = room_in(&mut self.times, room);
+        let codes = room_in(&mut self.codes, room);
+        let rows = write(Lanes { times, codes, values }).min(room.rows);
         self.times.truncate(before + rows);
         self.codes.truncate(before + rows);
-        for (field, mut column) in fields.iter().zip(columns) {
-            column.close_lane(rows);
-            self.fields[field.0].values = column;
+        for field in fields {
+            self.fields[field.0].values.close_lane(rows);
         }
         if !self.ids.is_empty() {
             self.ids.resize(self.times.len(), None);
@@ -51,18 +59,29 @@ impl BatchBuilder {
         self.settle();
         Some(rows)
     }
+}
 
-    /// The columns of the fields, filled up to the present rows; untyped ones stand in for them.
-    fn take_columns(&mut self, fields: &[FieldIndex]) -> Vec<ColumnBuilder> {
-        let rows = self.times.len();
-        let take = |field: &FieldIndex| {
-            let slot = &mut self.fields[field.0].values;
-            let mut column = std::mem::replace(slot, ColumnBuilder::new(ColumnType::Untyped));
-            column.fill_nulls(rows);
-            column
-        };
-        fields.iter().map(take).collect()
+/// What `make` gives for each of the slots, in the order of `fields`, which are all different.
+fn each_of<'s, T>(
+    slots: &'s mut [FieldSlot],
+    fields: &[FieldIndex],
+    make: impl Fn(&'s mut FieldSlot) -> Option<T>,
+) -> Vec<T> {
+    if !fields.is_sorted() {
+        let mut order: Vec<usize> = (0..fields.len()).collect();
+        order.sort_by_key(|position| fields[*position]);
+        let rising: Vec<FieldIndex> = order.iter().map(|position| fields[*position]).collect();
+        let mut made: Vec<_> = order.into_iter().zip(each_of(slots, &rising, make)).collect();
+        made.sort_by_key(|(position, _)| *position);
+        return made.into_iter().map(|(_, made)| made).collect();
     }
+    let mut rest = slots.iter_mut();
+    let mut next = 0;
+    let of = |field: &FieldIndex| {
+        let skipped = field.0 - std::mem::replace(&mut next, field.0 + 1);
+        rest.nth(skipped).and_then(&make)
+    };
+    fields.iter().filter_map(of).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! [`ColumnBuilder::close_lane`] keeps leave no trace.
 
 use super::{ColumnBuilder, Values};
+use crate::builder::Room;
 
 /// Room for values of a column, from its first free row on. Numbers are set by row, from 0.
 #[derive(Debug)]
@@ -41,27 +42,30 @@ impl TextLane<'_> {
     }
 }
 
+/// The room behind the present values of a column.
+pub(crate) fn room_in<T: Default + Clone>(values: &mut Vec<T>, room: Room) -> &mut [T] {
+    let len = values.len();
+    values.reserve(room.likely);
+    values.resize(len + room.rows, T::default());
+    &mut values[len..]
+}
+
 impl ColumnBuilder {
     /// Whether the column has lanes: it has a type, and one that values enter as they are.
     pub(crate) fn has_lane(&self) -> bool {
         !matches!(self.values, Values::Untyped | Values::Timestamp(_))
     }
 
-    /// Room for `rows` values behind those that are there; `None` without [`ColumnBuilder::has_lane`].
+    /// Room for values behind those that are there; `None` without [`ColumnBuilder::has_lane`].
     /// [`ColumnBuilder::close_lane`] says how many of them count.
-    pub(crate) fn lane(&mut self, rows: usize) -> Option<Lane<'_>> {
-        fn room<T: Default + Clone>(values: &mut Vec<T>, rows: usize) -> &mut [T] {
-            let len = values.len();
-            values.resize(len + rows, T::default());
-            &mut values[len..]
-        }
+    pub(crate) fn lane(&mut self, room: Room) -> Option<Lane<'_>> {
         Some(match &mut self.values {
-            Values::I64(values) => Lane::I64(room(values, rows)),
-            Values::U64(values) => Lane::U64(room(values, rows)),
-            Values::F64(values) => Lane::F64(room(values, rows)),
-            Values::Bool(values) => Lane::Bool(room(values, rows)),
+            Values::I64(values) => Lane::I64(room_in(values, room)),
+            Values::U64(values) => Lane::U64(room_in(values, room)),
+            Values::F64(values) => Lane::F64(room_in(values, room)),
+            Values::Bool(values) => Lane::Bool(room_in(values, room)),
             Values::Utf8 { ends, data } => {
-                ends.reserve(rows);
+                ends.reserve(room.likely);
                 Lane::Text(TextLane { ends, data })
             }
             Values::Untyped | Values::Timestamp(_) => return None,

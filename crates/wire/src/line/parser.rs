@@ -165,48 +165,42 @@ impl<'a, 's> Parser<'a, 's> {
             return false;
         }
         let table = &mut self.tables[index.0];
-        let shape = &table.shape;
-        let Some(rows) = (!shape.fields.is_empty()).then(|| table.pace.rows()).flatten() else {
+        if table.shape.fields.is_empty() {
             return false;
-        };
-        let room = self.items.tables.room(index);
-        let rows = rows.min(shape.lines_in(self.text.len() - start)).min(room);
+        }
+        let Some(mut room) = table.pace.room(self.text.len() - start) else { return false };
+        room.rows = room.rows.min(self.items.tables.room(index));
         let mut run = Run {
             text: self.text,
-            measurement: table.measurement.as_bytes(),
-            names: &shape.names,
+            measurement: &table.measurement,
+            names: &table.shape.names,
             numbers: Numbers::Seen(&table.seen),
             clock: &mut self.items.clock,
             last_time: &mut self.last_time,
         };
-        let mut end = start;
         let batch = self.items.tables.batch(index);
-        let written = batch.write_rows(&shape.fields, rows, |mut lanes| {
-            let (rows, lines_end) = run.lines(start, &mut lanes);
-            end = lines_end;
+        let written = batch.write_rows(&table.shape.fields, room, |mut lanes| {
+            let (rows, end) = run.lines(start, &mut lanes);
+            self.at = end;
             rows
         });
-        let written = written.unwrap_or(0);
+        let rows = written.unwrap_or(0);
         self.items.tables.count_cells(index);
-        table.pace.learn(written, rows);
-        if written < rows {
-            self.unlike = Some(end);
-        }
-        self.at = end;
+        table.pace.learn(rows, self.at - start, room.rows);
+        self.unlike = (rows < room.rows).then_some(self.at);
         self.last = Some(index);
-        written > 0
+        rows > 0
     }
 
     /// The table of the line at `start`, if this body has shown its measurement.
     fn known_table(&self, start: usize) -> Option<TableIndex> {
-        let line = &self.bytes()[start..];
         if let Some(last) = self.last
-            && self.tables[last.0].is_of(line)
+            && self.tables[last.0].is_of(self.bytes(), start)
         {
             return Some(last);
         }
-        let end = unescaped(line, 0, b", \n")?;
-        self.measurements.get(&self.text[start..start + end]).copied()
+        let end = unescaped(self.bytes(), start, b", \n")?;
+        self.measurements.get(&self.text[start..end]).copied()
     }
 
     fn bytes(&self) -> &'a [u8] {

@@ -43,7 +43,7 @@ pub(super) struct LastTime(Option<(Expected, i64)>);
 /// What the lines of a run have in common.
 pub(super) struct Run<'r, 'a> {
     pub(super) text: &'a str,
-    pub(super) measurement: &'r [u8],
+    pub(super) measurement: &'r Expected,
     pub(super) names: &'r [Expected],
     pub(super) numbers: Numbers<'r, 'a>,
     pub(super) clock: &'r mut Clock,
@@ -68,10 +68,7 @@ impl Run<'_, '_> {
     #[inline]
     fn line(&mut self, start: usize, row: usize, lanes: &mut Lanes<'_>) -> Option<usize> {
         let bytes = self.text.as_bytes();
-        if !bytes[start..].starts_with(self.measurement) {
-            return None;
-        }
-        let tags = start + self.measurement.len();
+        let tags = self.measurement.after(bytes, start)?;
         let mut at = match bytes.get(tags)? {
             b' ' => tags,
             b',' => prefix_end(bytes, tags).ok()?,

@@ -8,17 +8,20 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use pulsora_model::builder::FieldIndex;
+use pulsora_model::builder::{FieldIndex, Room};
 
 use super::fields::FieldMemo;
 use super::words::Expected;
 
-/// Rows of the first run of a table; each run that succeeds to its end is followed by one four times
-/// as long.
-const ROWS_FIRST: usize = 64;
+/// Rows of the first run of a table.
+const ROWS_FIRST: usize = 32;
 
-/// Rows of the longest run: enough to make its start cheap, few enough that the room for it is.
+/// Rows of the longest run: enough to make its start cheap, few enough that the room for it stays in a
+/// near cache.
 const ROWS_MAX: usize = 4_096;
+
+/// Rows that columns grow by at most before there are as many.
+const LIKELY_MAX: usize = 65_536;
 
 /// After a number of wrong guesses in a row, 2 to the power of it lines are read without one; this
 /// many at most, as a power.
@@ -27,7 +30,7 @@ const PAUSE_MAX: u32 = 6;
 /// A table as the lines of this body name it.
 pub(super) struct LineTable<'a> {
     /// As it stands in the body, escapes included.
-    pub(super) measurement: &'a str,
+    pub(super) measurement: Expected,
     /// The fields of the last entry.
     pub(super) memo: FieldMemo<'a>,
     /// Series by their tags as they stand in the body, each after its comma; for tables without a
@@ -41,7 +44,7 @@ impl<'a> LineTable<'a> {
     /// A table without entries.
     pub(super) fn new(measurement: &'a str) -> LineTable<'a> {
         LineTable {
-            measurement,
+            measurement: Expected::new(measurement.as_bytes()),
             memo: FieldMemo::default(),
             seen: HashMap::default(),
             shape: Shape::default(),
@@ -49,10 +52,10 @@ impl<'a> LineTable<'a> {
         }
     }
 
-    /// Whether the line `bytes` has this measurement.
-    pub(super) fn is_of(&self, bytes: &[u8]) -> bool {
-        let measurement = self.measurement.as_bytes();
-        matches!(bytes.get(measurement.len()), Some(b',' | b' ')) && bytes.starts_with(measurement)
+    /// Whether the line at `at` has this measurement.
+    pub(super) fn is_of(&self, bytes: &[u8], at: usize) -> bool {
+        let end = self.measurement.after(bytes, at);
+        matches!(end.and_then(|end| bytes.get(end)), Some(b',' | b' '))
     }
 
     /// Learns from an entry of `count` different fields that was stored.
@@ -69,8 +72,6 @@ pub(super) struct Shape {
     pub(super) fields: Vec<FieldIndex>,
     /// Each name between its separator and its `=`.
     pub(super) names: Vec<Expected>,
-    /// Bytes of the names: a line has more.
-    bytes: usize,
 }
 
 impl Shape {
@@ -82,22 +83,19 @@ impl Shape {
             text.push(if shape.fields.is_empty() { b' ' } else { b',' });
             text.extend_from_slice(name.as_bytes());
             text.push(b'=');
-            shape.bytes += text.len();
             shape.fields.push(*field);
             shape.names.push(Expected::new(&text));
         }
         shape
     }
-
-    /// Most lines of this shape in so many bytes.
-    pub(super) fn lines_in(&self, bytes: usize) -> usize {
-        bytes / (self.bytes + 1) + 1
-    }
 }
 
 /// How long runs are, and when one is tried.
 pub(super) struct Pace {
+    /// Rows of the next run.
     rows: usize,
+    /// Bytes of a line, as the last run found them; none before it.
+    line_bytes: usize,
     /// Wrong guesses in a row.
     wrong: u32,
     /// Lines to read without a guess.
@@ -106,28 +104,36 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace { rows: ROWS_FIRST, wrong: 0, pause: 0 }
+        Pace { rows: ROWS_FIRST, line_bytes: 0, wrong: 0, pause: 0 }
     }
 }
 
 impl Pace {
-    /// Rows to make room for; `None`: read this line without a guess.
-    pub(super) fn rows(&mut self) -> Option<usize> {
+    /// Room for the rows of a run over `bytes`; `None`: read this line without a guess.
+    pub(super) fn room(&mut self, bytes: usize) -> Option<Room> {
         if self.pause > 0 {
             self.pause -= 1;
             return None;
         }
-        Some(self.rows)
+        if self.line_bytes == 0 {
+            return Some(Room { rows: self.rows, likely: self.rows });
+        }
+        let rest = bytes / self.line_bytes + 1;
+        // A little more, so that columns need not grow again where lines become shorter.
+        let likely = (rest + rest / 16).min(LIKELY_MAX);
+        let likely = if self.rows == ROWS_MAX { likely } else { 0 };
+        Some(Room { rows: rest.min(self.rows), likely })
     }
 
-    /// Learns from a run of `rows` rows that had room for `room`.
-    pub(super) fn learn(&mut self, rows: usize, room: usize) {
+    /// Learns from a run of `rows` rows in so many bytes that had room for `room`.
+    pub(super) fn learn(&mut self, rows: usize, bytes: usize, room: usize) {
         if rows == 0 {
             self.wrong = (self.wrong + 1).min(PAUSE_MAX);
             self.pause = (1 << self.wrong) - 2;
             return;
         }
         self.wrong = 0;
-        self.rows = if rows == room { rows * 4 } else { rows * 2 }.clamp(ROWS_FIRST / 8, ROWS_MAX);
+        self.line_bytes = bytes / rows;
+        self.rows = if rows == room { ROWS_MAX } else { rows + 1 };
     }
 }

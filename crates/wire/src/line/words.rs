@@ -10,9 +10,16 @@
 /// Every byte of a word.
 const EACH: u64 = 0x0101_0101_0101_0101;
 
-/// Powers of ten that are exact as floats, as far as a fraction of up to 15 digits needs them.
-const TENS: [f64; 16] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+/// Powers of ten, as far as a fraction of up to 15 digits needs them; exact as floats.
+const TENS: [u64; 16] = {
+    let mut tens = [1; 16];
+    let mut i = 1;
+    while i < 16 {
+        tens[i] = tens[i - 1] * 10;
+        i += 1;
+    }
+    tens
+};
 
 /// Digits whose number is below 2^53, whatever they are.
 const DIGITS_EXACT: usize = 15;
@@ -73,7 +80,7 @@ fn long_digits(bytes: &[u8], start: usize, mut number: u64) -> Option<(u64, usiz
             return None;
         }
         if count > 0 {
-            number = number * 10u64.pow(count as u32) + number_in(word, count);
+            number = number * TENS[count] + number_in(word, count);
             at += count;
         }
         if count < 8 {
@@ -108,14 +115,14 @@ pub(super) fn decimal(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
         if len > DIGITS_EXACT {
             return None;
         }
-        number = number * 10u64.pow(places as u32) + fraction;
+        number = number * TENS[places] + fraction;
         end = fraction_end;
     }
     if len > DIGITS_EXACT || !matches!(bytes.get(end)?, b',' | b' ' | b'\n') {
         return None;
     }
     // Both are exact, so the one division rounds once.
-    let magnitude = number as f64 / TENS[places];
+    let magnitude = number as f64 / TENS[places] as f64;
     Some((if negative { -magnitude } else { magnitude }, end))
 }
 

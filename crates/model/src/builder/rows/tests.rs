@@ -1,8 +1,10 @@
 //! Rows written into lanes against the same rows pushed value by value.
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use proptest::prelude::*;
 
-use crate::builder::BatchBuilder;
+use crate::builder::{BatchBuilder, Room};
 use crate::column::Lane;
 use crate::name::Name;
 use crate::types::ColumnType;
@@ -47,7 +49,7 @@ fn check(runs: &[(bool, usize, usize)]) {
             (0..*kept).for_each(|row| push(&mut written, &fields, row, false));
             continue;
         }
-        let rows = written.write_rows(&fields, *filled, |mut lanes| {
+        let rows = written.write_rows(&fields, Room { rows: *filled, likely: 3 }, |mut lanes| {
             for row in 0..*filled {
                 lanes.values.iter_mut().for_each(|lane| fill(lane, row));
                 (lanes.times[row], lanes.codes[row]) = (row as i64, 0);
@@ -79,13 +81,42 @@ fn push(b: &mut BatchBuilder, fields: &[crate::builder::FieldIndex], row: usize,
     b.end_row(0, row as i64);
 }
 
+const ROOM: Room = Room { rows: 8, likely: 8 };
+
+#[test]
+fn lanes_come_in_the_order_of_the_fields_asked_for() {
+    let mut b = builder();
+    let series = b.series(&mut []);
+    let names = ["a", "b", "c", "d", "e"];
+    let all = names.map(|name| b.typed_field(name, ColumnType::I64).unwrap());
+    let asked = [all[3], all[0], all[4], all[1]];
+    let rows = b.write_rows(&asked, ROOM, |mut lanes| {
+        for (number, lane) in (0..).zip(&mut lanes.values) {
+            let Lane::I64(values) = lane else { panic!("they are integers") };
+            values[0] = number;
+        }
+        lanes.codes[0] = series;
+        1
+    });
+    assert_eq!(rows, Some(1));
+    let batch = b.finish();
+    let values = batch
+        .fields
+        .iter()
+        .map(|field| format!("{:?}", field.values.as_primitive::<Int64Type>().iter().next()));
+    assert_eq!(
+        values.collect::<Vec<_>>().join(" "),
+        "Some(Some(1)) Some(Some(3)) Some(None) Some(Some(0)) Some(Some(2))"
+    );
+}
+
 #[test]
 fn columns_without_a_type_have_no_lanes() {
     let mut b = builder();
     let field = b.field("untyped").unwrap();
-    assert_eq!(b.write_rows(&[field], 8, |_| panic!("there is no lane")), None);
+    assert_eq!(b.write_rows(&[field], ROOM, |_| panic!("there is no lane")), None);
     let time = b.typed_field("at", ColumnType::Timestamp).unwrap();
-    assert_eq!(b.write_rows(&[time], 8, |_| panic!("there is no lane")), None);
+    assert_eq!(b.write_rows(&[time], ROOM, |_| panic!("there is no lane")), None);
 }
 
 proptest! {

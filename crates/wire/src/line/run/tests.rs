@@ -8,6 +8,8 @@ use pulsora_model::schema::SchemaLookup;
 use pulsora_model::time::Precision;
 use pulsora_model::{BatchBuilder, ColumnKind, ColumnType, Mode, Name, Result, TableWrite};
 
+use pulsora_model::builder::Room;
+
 use super::{Clock, Expected, HashMap, LastTime, Numbers, Run};
 use crate::line::{LineOptions, parse, parse_exactly};
 use crate::mutate::{Random, mutate};
@@ -186,7 +188,7 @@ fn a_run_takes_every_line_that_is_like_the_others() {
     let seen = HashMap::from_iter([(&b""[..], series)]);
     let mut run = Run {
         text: &text,
-        measurement: b"m",
+        measurement: &Expected::new(b"m"),
         names: &[Expected::new(b" a="), Expected::new(b",b=")],
         numbers: Numbers::Seen(&seen),
         clock: &mut Clock::new(Precision::Nanosecond, 77),
@@ -194,7 +196,7 @@ fn a_run_takes_every_line_that_is_like_the_others() {
     };
     let mut end = 0;
     for (room, expected) in [(7, 7), (100, 13), (100, 0)] {
-        let rows = batch.write_rows(&fields, room, |mut lanes| {
+        let rows = batch.write_rows(&fields, Room { rows: room, likely: 0 }, |mut lanes| {
             let (rows, to) = run.lines(end, &mut lanes);
             end = to;
             rows
