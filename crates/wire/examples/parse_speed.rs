@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pulsora_model::schema::SchemaLookup;
+use pulsora_model::series::{SeriesLimits, SeriesRegistry};
 use pulsora_model::time::Precision;
 use pulsora_model::{
     Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Mode, Name, PartitionWidth, TableId,
@@ -194,11 +195,15 @@ fn workloads() -> Vec<Workload> {
 }
 
 /// The tables of a workload, as they are after its first rows.
-struct Tables(Vec<Arc<TableSchema>>);
+struct Tables(Vec<(Arc<TableSchema>, Arc<SeriesRegistry>)>);
 
 impl SchemaLookup for Tables {
     fn schema(&self, table: &str) -> Option<Arc<TableSchema>> {
-        self.0.iter().find(|schema| schema.name == *table).cloned()
+        self.0.iter().map(|(schema, _)| schema).find(|schema| schema.name == *table).cloned()
+    }
+
+    fn registry(&self, table: &TableSchema) -> Option<Arc<SeriesRegistry>> {
+        self.0.iter().find(|(schema, _)| schema.id == table.id).map(|(_, all)| Arc::clone(all))
     }
 }
 
@@ -267,11 +272,11 @@ fn measure(workload: &Workload, rows_per_request: u64, hosts: u64) {
     let bodies = requests(workload, rows_per_request, hosts);
     let bytes: usize = bodies.iter().map(String::len).sum();
     let schemas = workload.tables.iter().zip(1..);
-    let tables = Tables(
-        schemas
-            .map(|((name, tags, fields), id)| Arc::new(schema(id, name, tags, fields)))
-            .collect(),
-    );
+    let tables = schemas.map(|((name, tags, fields), id)| {
+        let registry = SeriesRegistry::new(SeriesLimits::default());
+        (Arc::new(schema(id, name, tags, fields)), Arc::new(registry))
+    });
+    let tables = Tables(tables.collect());
     assert_eq!(pass(&bodies, &tables), ROWS);
     let cpu_before = cpu_ns();
     let mut wall_ns: Vec<f64> = (0..PASSES)

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter};
 
-use pulsora_model::builder::FieldIndex;
+use pulsora_model::builder::{FieldIndex, LOCAL};
 use pulsora_model::limits::EXCERPT_BYTES;
 use pulsora_model::name::prefix;
 use pulsora_model::schema::SchemaLookup;
@@ -170,11 +170,15 @@ impl<'a, 's> Parser<'a, 's> {
         }
         let Some(mut room) = table.pace.room(self.text.len() - start) else { return false };
         room.rows = room.rows.min(self.items.tables.room(index));
+        let registry = self.items.tables.batch(index).registry().cloned();
         let mut run = Run {
             text: self.text,
             measurement: &table.measurement,
             names: &table.shape.names,
-            numbers: Numbers::Seen(&table.seen),
+            numbers: Numbers {
+                registry: registry.as_ref().map(|all| all.read()),
+                seen: &table.seen,
+            },
             clock: &mut self.items.clock,
             last_time: &mut self.last_time,
         };
@@ -250,7 +254,10 @@ impl<'a, 's> Parser<'a, 's> {
         }
         let table = &mut self.tables[key.table.0];
         if key.series.is_none() {
-            table.seen.insert(key.tags, series);
+            match self.items.tables.batch(key.table).registry() {
+                Some(registry) if series < LOCAL => registry.remember(key.tags, series),
+                _ => drop(table.seen.insert(key.tags, series)),
+            }
         }
         if self.items.row.len() == fields {
             table.learn(fields);
@@ -266,8 +273,11 @@ impl<'a, 's> Parser<'a, 's> {
         }
         let table = self.table(&raw[..at])?;
         let tags = &bytes[at..];
-        if let Some(series) = self.tables[table.0].seen.get(tags) {
-            return Ok(Key { table, tags, series: Some(*series) });
+        let registry = self.items.tables.batch(table).registry();
+        let number = registry.and_then(|registry| registry.read().by_raw(tags));
+        let series = number.or_else(|| self.tables[table.0].seen.get(tags).copied());
+        if series.is_some() {
+            return Ok(Key { table, tags, series });
         }
         while at < bytes.len() {
             let (name, value, end) = tag(raw, at + 1)?;

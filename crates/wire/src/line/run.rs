@@ -16,23 +16,26 @@ use pulsora_model::builder::Lanes;
 use pulsora_model::column::Lane;
 use pulsora_model::convert::exact_i64;
 use pulsora_model::limits::TEXT_BYTES_MAX;
+use pulsora_model::series::SeriesReader;
 
 use super::scan::{IN_QUOTES, prefix_end, unescape};
 use super::value::{Value, read, read_time};
 use super::words::{Expected, decimal, digits, integer};
 use crate::items::{Clock, Time};
 
-/// Where a run finds the number of a series by its tags as they stand in the body.
-pub(super) enum Numbers<'r, 'a> {
-    /// Those that this body has shown.
-    Seen(&'r HashMap<&'a [u8], u32, RandomState>),
+/// Where a run finds the code of a series by its tags as they stand in the body.
+pub(super) struct Numbers<'r, 'a> {
+    /// What numbers the series of the table, if it exists.
+    pub(super) registry: Option<SeriesReader<'r>>,
+    /// The other series that this body has shown.
+    pub(super) seen: &'r HashMap<&'a [u8], u32, RandomState>,
 }
 
 impl Numbers<'_, '_> {
+    #[inline]
     fn find(&self, tags: &[u8]) -> Option<u32> {
-        match self {
-            Numbers::Seen(seen) => seen.get(tags).copied(),
-        }
+        let number = self.registry.as_ref().and_then(|registry| registry.by_raw(tags));
+        number.or_else(|| self.seen.get(tags).copied())
     }
 }
 

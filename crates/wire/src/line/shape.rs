@@ -33,8 +33,8 @@ pub(super) struct LineTable<'a> {
     pub(super) measurement: Expected,
     /// The fields of the last entry.
     pub(super) memo: FieldMemo<'a>,
-    /// Series by their tags as they stand in the body, each after its comma; for tables without a
-    /// registry of series.
+    /// Series by their tags as they stand in the body, each after its comma: those that the registry of
+    /// the table does not remember.
     pub(super) seen: HashMap<&'a [u8], u32, RandomState>,
     pub(super) shape: Shape,
     pub(super) pace: Pace,

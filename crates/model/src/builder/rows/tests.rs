@@ -86,7 +86,7 @@ const ROOM: Room = Room { rows: 8, likely: 8 };
 #[test]
 fn lanes_come_in_the_order_of_the_fields_asked_for() {
     let mut b = builder();
-    let series = b.series(&mut []);
+    let series = b.series(&mut []).unwrap();
     let names = ["a", "b", "c", "d", "e"];
     let all = names.map(|name| b.typed_field(name, ColumnType::I64).unwrap());
     let asked = [all[3], all[0], all[4], all[1]];

@@ -4,9 +4,14 @@
 //! deviation here and there; every fourth body has some bytes changed. `PULSORA_SEEDS` sets their
 //! number.
 
+use std::sync::Arc;
+
 use pulsora_model::schema::SchemaLookup;
+use pulsora_model::series::{SeriesLimits, SeriesRegistry};
 use pulsora_model::time::Precision;
-use pulsora_model::{BatchBuilder, ColumnKind, ColumnType, Mode, Name, Result, TableWrite};
+use pulsora_model::{
+    BatchBuilder, ColumnKind, ColumnType, Mode, Name, Result, TableSchema, TableWrite,
+};
 
 use pulsora_model::builder::Room;
 
@@ -30,12 +35,40 @@ fn outcome(parsed: Result<Parsed>) -> String {
     }
 }
 
+/// A table `cpu` with a registry of its series.
+struct Numbered<'s>(&'s dyn SchemaLookup, Arc<SeriesRegistry>);
+
+impl SchemaLookup for Numbered<'_> {
+    fn schema(&self, table: &str) -> Option<Arc<TableSchema>> {
+        self.0.schema(table)
+    }
+
+    fn registry(&self, _: &TableSchema) -> Option<Arc<SeriesRegistry>> {
+        Some(Arc::clone(&self.1))
+    }
+}
+
 #[track_caller]
 fn check(body: &[u8], options: &LineOptions, schemas: &dyn SchemaLookup) -> String {
     let exact = outcome(parse_exactly(body, options, schemas));
     let guessed = outcome(parse(body, options, schemas));
     assert_eq!(guessed, exact, "{options:?} {:?}", String::from_utf8_lossy(body));
     guessed
+}
+
+/// [`check`] with series that have numbers: of tags that are new, and once they are known.
+#[track_caller]
+fn check_numbered(body: &[u8], options: &LineOptions, schemas: &dyn SchemaLookup) {
+    // Some are forgotten at once.
+    let limits = SeriesLimits { series_max: 6, raw_bytes_max: 1_024 };
+    let numbered = || Numbered(schemas, Arc::new(SeriesRegistry::new(limits)));
+    let (for_exact, for_guessed) = (numbered(), numbered());
+    for round in 0..2 {
+        let exact = outcome(parse_exactly(body, options, &for_exact));
+        let guessed = outcome(parse(body, options, &for_guessed));
+        assert_eq!(guessed, exact, "{round} {options:?} {:?}", String::from_utf8_lossy(body));
+    }
+    assert_eq!(for_exact.1.len(), for_guessed.1.len());
 }
 
 /// Lines behind the one under test, so that it is not at the end of the body, where nothing is
@@ -190,7 +223,7 @@ fn a_run_takes_every_line_that_is_like_the_others() {
         text: &text,
         measurement: &Expected::new(b"m"),
         names: &[Expected::new(b" a="), Expected::new(b",b=")],
-        numbers: Numbers::Seen(&seen),
+        numbers: Numbers { registry: None, seen: &seen },
         clock: &mut Clock::new(Precision::Nanosecond, 77),
         last_time: &mut LastTime::default(),
     };
@@ -391,9 +424,10 @@ fn guessing_gives_what_reading_exactly_gives() {
         let mut random = Random::new(seed);
         let body = body(&mut random);
         let options = LineOptions { precision: pick(&mut random, &precisions), now_ns: 77 };
-        match seed % 3 {
-            0 => check(&body, &options, &no_tables),
-            _ => check(&body, &options, &schema),
-        };
+        match seed % 4 {
+            0 => drop(check(&body, &options, &no_tables)),
+            1 => drop(check(&body, &options, &schema)),
+            _ => check_numbered(&body, &options, &schema),
+        }
     }
 }
