@@ -258,8 +258,8 @@ impl ColumnBuilder {
             *self = other;
             return Ok(());
         }
-        if self.validity.is_empty() && other.validity.is_empty() && self.extend_plain(&other) {
-            self.len += other.len;
+        if self.extend_plain(&other) {
+            self.extend_validity(&other);
             return Ok(());
         }
         if other.ty() == ColumnType::Untyped {
@@ -275,7 +275,25 @@ impl ColumnBuilder {
         Ok(())
     }
 
-    /// Extends by values of the same type without nulls; false when the types differ.
+    /// Appends which values of `other` are null, and their number.
+    fn extend_validity(&mut self, other: &ColumnBuilder) {
+        let (before, len) = (self.len, self.len + other.len);
+        if other.validity.is_empty() {
+            self.extend_valid(len);
+        } else {
+            if self.validity.is_empty() {
+                self.validity = all_valid(before);
+            }
+            self.validity.resize(len.div_ceil(8), 0);
+            for row in 0..other.len {
+                let valid = other.validity[row / 8] >> (row % 8) & 1;
+                self.validity[(before + row) / 8] |= valid << ((before + row) % 8);
+            }
+        }
+        self.len = len;
+    }
+
+    /// Extends by values of the same type; false when the types differ, or texts exceed 2 GiB.
     fn extend_plain(&mut self, other: &ColumnBuilder) -> bool {
         match (&mut self.values, &other.values) {
             (Values::I64(values), Values::I64(more))
@@ -283,6 +301,13 @@ impl ColumnBuilder {
             (Values::U64(values), Values::U64(more)) => values.extend(more),
             (Values::F64(values), Values::F64(more)) => values.extend(more),
             (Values::Bool(values), Values::Bool(more)) => values.extend(more),
+            (Values::Utf8 { ends, data }, Values::Utf8 { ends: more, data: texts })
+                if i32::try_from(data.len() + texts.len()).is_ok() =>
+            {
+                let base = data.len() as i32;
+                ends.extend(more.iter().map(|end| base + end));
+                data.extend_from_slice(texts);
+            }
             _ => return false,
         }
         true
@@ -308,6 +333,43 @@ impl ColumnBuilder {
             _ => return Err(self.clash(ColumnType::I64, None)),
         }
         self.pushed_valid();
+        Ok(())
+    }
+
+    /// Appends integers, as so many calls of [`ColumnBuilder::push_i64`] would.
+    ///
+    /// # Errors
+    /// The position and the [`Clash`] of the first that does not fit; those before it are appended.
+    pub fn push_i64s(&mut self, values: &[i64]) -> Result<(), (usize, Clash)> {
+        match &mut self.values {
+            Values::I64(column) => column.extend_from_slice(values),
+            Values::F64(column) if values.iter().all(|value| exact_i64(*value)) => {
+                column.extend(values.iter().map(|value| *value as f64));
+            }
+            Values::Untyped if !values.is_empty() => {
+                self.become_type(ColumnType::I64);
+                return self.push_i64s(values);
+            }
+            _ => return push_each(values, |value| self.push_i64(value)),
+        }
+        self.pushed_all_valid(values.len());
+        Ok(())
+    }
+
+    /// Appends floats, as so many calls of [`ColumnBuilder::push_f64`] would.
+    ///
+    /// # Errors
+    /// The position and the [`Clash`] of the first that does not fit; those before it are appended.
+    pub fn push_f64s(&mut self, values: &[f64]) -> Result<(), (usize, Clash)> {
+        match &mut self.values {
+            Values::F64(column) => column.extend_from_slice(values),
+            Values::Untyped if !values.is_empty() => {
+                self.become_type(ColumnType::F64);
+                return self.push_f64s(values);
+            }
+            _ => return push_each(values, |value| self.push_f64(value)),
+        }
+        self.pushed_all_valid(values.len());
         Ok(())
     }
 
@@ -509,6 +571,12 @@ impl ColumnBuilder {
         self.len += 1;
     }
 
+    fn pushed_all_valid(&mut self, count: usize) {
+        let len = self.len + count;
+        self.extend_valid(len);
+        self.len = len;
+    }
+
     fn become_type(&mut self, ty: ColumnType) {
         debug_assert_eq!(conversion(ty, self.ty()), Conversion::Become);
         self.values = Values::of(ty);
@@ -547,6 +615,14 @@ impl ColumnBuilder {
     fn clash(&self, value: ColumnType, reason: Option<&'static str>) -> Clash {
         Clash { value, column: self.ty(), reason }
     }
+}
+
+fn push_each<T: Copy>(
+    values: &[T],
+    mut push: impl FnMut(T) -> Result<(), Clash>,
+) -> Result<(), (usize, Clash)> {
+    let mut values = values.iter().enumerate();
+    values.try_for_each(|(index, value)| push(*value).map_err(|clash| (index, clash)))
 }
 
 fn all_valid(len: usize) -> Vec<u8> {

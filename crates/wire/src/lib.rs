@@ -14,6 +14,7 @@ pub mod json_reader;
 pub mod line;
 pub mod metric;
 pub mod msgpack;
+mod numbers;
 pub mod parquet_file;
 pub mod parsed;
 pub mod results;

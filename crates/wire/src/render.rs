@@ -7,7 +7,8 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
 
 use pulsora_model::batch::SeriesKeys;
-use pulsora_model::series::SeriesTags;
+use pulsora_model::schema::SchemaLookup;
+use pulsora_model::series::{SeriesLimits, SeriesRegistry, SeriesTags};
 use pulsora_model::{
     Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Mode, Name, PartitionWidth, TableId,
     TableSchema, TableWrite,
@@ -111,4 +112,22 @@ pub(crate) fn table(
         codec: None,
     });
     move |table| (table == name).then(|| Arc::clone(&schema))
+}
+
+/// The tables of another lookup, with one registry that numbers their series.
+pub(crate) struct Numbered<L>(pub(crate) L, pub(crate) Arc<SeriesRegistry>);
+
+impl<L: SchemaLookup> SchemaLookup for Numbered<L> {
+    fn schema(&self, table: &str) -> Option<Arc<TableSchema>> {
+        self.0.schema(table)
+    }
+
+    fn registry(&self, _: &TableSchema) -> Option<Arc<SeriesRegistry>> {
+        Some(Arc::clone(&self.1))
+    }
+}
+
+/// A registry without series.
+pub(crate) fn registry() -> Arc<SeriesRegistry> {
+    Arc::new(SeriesRegistry::new(SeriesLimits::default()))
 }

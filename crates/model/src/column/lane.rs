@@ -87,7 +87,7 @@ impl ColumnBuilder {
     }
 
     /// Marks the rows up to `len` as present.
-    fn extend_valid(&mut self, len: usize) {
+    pub(super) fn extend_valid(&mut self, len: usize) {
         if self.validity.is_empty() {
             return;
         }

@@ -10,6 +10,9 @@ use pulsora_model::{Code, Error, Result};
 use super::lz4::unpacked_max;
 use crate::rows::plain::refuse;
 
+/// Rows that a batch may have beyond one per bit of its buffers: columns of nulls have none.
+const ROWS_ALWAYS: u64 = 1 << 16;
+
 /// Bytes that the compressed buffers of one body may unpack to: 64 MiB, or sixteen times the body.
 fn unpacked_limit(body: &[u8]) -> u64 {
     (64 << 20).max(body.len() as u64 * 16)
@@ -111,16 +114,23 @@ impl Walk {
                 return Err(broken());
             }
         }
+        let room = self.room;
+        let mut bytes = 0u64;
         let codec = batch.compression().map(|compression| compression.codec());
         let buffers = batch.buffers().ok_or_else(broken)?;
         for buffer in buffers {
             let start = usize::try_from(buffer.offset()).map_err(|_| broken())?;
             let length = usize::try_from(buffer.length()).map_err(|_| broken())?;
             let end = start.checked_add(length).ok_or_else(broken)?;
-            let bytes = data.get(start..end).ok_or_else(broken)?;
+            let content = data.get(start..end).ok_or_else(broken)?;
+            bytes += content.len() as u64;
             if let Some(codec) = codec {
-                self.unpacked(codec, bytes)?;
+                self.unpacked(codec, content)?;
             }
+        }
+        // Each row is held as more than a bit in what follows, also where it has none here.
+        if rows > ROWS_ALWAYS + (bytes + room - self.room).saturating_mul(8) {
+            return Err(broken());
         }
         let counts: Vec<i64> = batch.variadicBufferCounts().into_iter().flatten().collect();
         let fits = counts.iter().all(|count| (0..=buffers.len() as i64).contains(count));

@@ -82,7 +82,7 @@ fn store_scanned(builder: &mut BatchBuilder, field: FieldIndex, text: &str) -> R
 }
 
 /// A float; `None` when the text is none or would overflow to an infinity it does not spell.
-fn parse_float(bytes: &[u8]) -> Option<f64> {
+pub(super) fn parse_float(bytes: &[u8]) -> Option<f64> {
     let value = fast_float2::parse::<f64, _>(bytes).ok()?;
     let spelled = || bytes.iter().any(|b| matches!(b, b'n' | b'N'));
     (value.is_finite() || spelled()).then_some(value)

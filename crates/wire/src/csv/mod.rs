@@ -8,13 +8,19 @@
 //! count; in text they do.
 //!
 //! Reading order: [`parse`] (two passes: infer, then store) → `records` (bytes to cells) →
-//! `cells` (a cell into its column).
+//! `cells` (a cell into its column). Beside that way, `rows` takes runs of plain records: `cuts` (where
+//! cells end) → `quick` (a cell into its column).
 
 mod cells;
+mod cuts;
 mod parse;
+mod quick;
 mod records;
+mod rows;
 
 pub use parse::parse;
 
+#[cfg(test)]
+mod differential;
 #[cfg(test)]
 mod tests;

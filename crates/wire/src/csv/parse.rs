@@ -5,6 +5,7 @@ use pulsora_model::{Code, Error, KnownTable, Name, Result, TableSchema};
 
 use super::cells::store;
 use super::records::{Cell, Lines, Records};
+use super::rows::QuickReader;
 use crate::rows::infer::{Scanned, Seen, scan};
 use crate::rows::layout::{Layout, column_names, observers};
 use crate::rows::sink::RowSink;
@@ -46,7 +47,13 @@ pub fn parse(
     }
     let layout = Layout::decide(&names, &seen, rows, options, known)?;
     let mut sink = RowSink::new(layout, options)?;
-    while let Some((lines, result)) = records.next() {
+    let mut quick = (body.nulls.texts.is_empty() && text.is_clean())
+        .then(|| QuickReader::new(options.delimiter));
+    loop {
+        if let Some(quick) = &mut quick {
+            quick.take(&mut records, &mut sink)?;
+        }
+        let Some((lines, result)) = records.next() else { break };
         let row = result.and_then(|()| body.store(&mut sink, &records, lines));
         if let Err(error) = row {
             rejects.reject(Place::Line(lines.first), error)?;

@@ -40,8 +40,9 @@ pub(super) struct Lines {
 /// A place in the text to start again from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
-    at: usize,
-    line: u64,
+    pub(super) at: usize,
+    /// From 1.
+    pub(super) line: u64,
 }
 
 /// The records of a text.
@@ -75,6 +76,10 @@ impl<'a> Records<'a> {
             scratch: String::new(),
             reread: text.len().saturating_mul(4),
         }
+    }
+
+    pub(super) fn text(&self) -> &'a str {
+        self.text
     }
 
     pub(super) fn mark(&self) -> Mark {

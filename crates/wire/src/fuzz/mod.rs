@@ -8,6 +8,7 @@
 //! the body.
 
 mod choice;
+mod columns;
 mod json;
 mod line;
 mod targets;

@@ -4,7 +4,7 @@ use arrow::array::Array;
 use pulsora_model::limits::DETAILS_MAX;
 use pulsora_model::{Result, TableWrite};
 
-use super::{json, line};
+use super::{columns, json, line};
 use crate::Parsed;
 use crate::rows::RowsParsed;
 
@@ -25,6 +25,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "json-points", parse: json::points, valid: json::VALID_POINTS },
     Target { name: "json-rows", parse: json::rows, valid: json::VALID_ROWS },
     Target { name: "ndjson", parse: json::lines, valid: json::VALID_LINES },
+    Target { name: "msgpack", parse: columns::msgpack, valid: columns::VALID_MSGPACK },
+    Target { name: "csv", parse: columns::csv, valid: columns::VALID_CSV },
+    Target { name: "arrow", parse: columns::arrow, valid: columns::VALID_ARROW },
 ];
 
 impl Target {

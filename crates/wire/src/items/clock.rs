@@ -49,6 +49,31 @@ impl Clock {
         }
     }
 
+    /// Appends the times of stored rows in nanoseconds, where a look at the smallest and the largest
+    /// shows that all have one unit and fit; otherwise does nothing and gives false: one by one tells
+    /// why.
+    pub(crate) fn store_all(&mut self, times: &[i64], out: &mut Vec<i64>) -> bool {
+        let (Some(least), Some(most)) = (times.iter().min(), times.iter().max()) else {
+            return true;
+        };
+        let unit = match self.precision {
+            Precision::Auto if *least <= 0 => return false,
+            Precision::Auto => Precision::guess(*least),
+            unit => unit,
+        };
+        let same = |time: i64| self.precision != Precision::Auto || Precision::guess(time) == unit;
+        let fits = |time: &i64| unit.unit_ns().is_some_and(|ns| time.checked_mul(ns).is_some());
+        if !same(*most) || !self.first.is_none_or(same) || !fits(least) || !fits(most) {
+            return false;
+        }
+        let unit_ns = unit.unit_ns().unwrap_or(1);
+        out.extend(times.iter().map(|time| time * unit_ns));
+        if self.precision == Precision::Auto {
+            self.first = self.first.or(times.first().copied());
+        }
+        true
+    }
+
     /// Lets a time decide the unit: call it for rows that are stored.
     pub(crate) fn settle(&mut self, time: Time) {
         if let (None, Time::Number(time @ (..=-1 | 1..))) = (self.first, time) {

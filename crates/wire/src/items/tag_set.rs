@@ -10,6 +10,7 @@ use pulsora_model::builder::{BatchBuilder, FieldIndex, TagIndex, TagTarget};
 use pulsora_model::{Code, Error};
 
 use super::{Fault, Row};
+use crate::numbers::series_of;
 
 /// The tags of one row; reused from row to row.
 #[derive(Default)]
@@ -56,9 +57,7 @@ impl<'a> TagSet<'a> {
     /// # Errors
     /// As [`BatchBuilder::series`].
     pub(crate) fn series(&self, batch: &mut BatchBuilder) -> Result<u32, Fault> {
-        let mut tags: Vec<(TagIndex, &str)> =
-            self.tags.iter().map(|(tag, value)| (*tag, value.as_ref())).collect();
-        Ok(batch.series(&mut tags)?)
+        Ok(series_of(batch, self.tags.iter().map(|(tag, value)| (*tag, value.as_ref())))?)
     }
 
     /// Puts the tags that are fields of this table into the row, after its fields.

@@ -1,28 +1,30 @@
 //! Items in columnar form: arrays go straight into columns.
 
-use std::borrow::Cow;
-
 use pulsora_model::builder::{FieldIndex, TagIndex, TagTarget};
 use pulsora_model::limits::TAGS_MAX;
 use pulsora_model::{BatchBuilder, Code, ColumnBuilder, ColumnType, Error, Scalar};
 
+use super::item::Columns;
 use super::parser::{Parser, malformed, name, time, value};
 use super::reader::{MsgpackReader, Token};
-use super::rows::tag_value;
+use super::series::{Series, tag_values};
 use crate::items::{Clock, Fault, TableIndex, Time};
 
 /// The name of the time column on the wire.
 const TIME: &str = "time";
 
+/// Numbers that are decoded at once: two such runs are 4 KiB of stack.
+const RUN: usize = 256;
+
 /// One array with what it is for; the reader stands at its first element.
-struct Source<'a> {
-    name: &'a str,
-    target: Target,
-    values: MsgpackReader<'a>,
+pub(super) struct Source<'a> {
+    pub(super) name: &'a str,
+    pub(super) target: Target,
+    pub(super) values: MsgpackReader<'a>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Target {
+pub(super) enum Target {
     Time,
     Tag(TagIndex),
     /// A tag that an append table keeps in a text field.
@@ -35,7 +37,7 @@ impl<'a> Parser<'a, '_> {
     pub(super) fn columnar(
         &mut self,
         table: TableIndex,
-        columns: MsgpackReader<'a>,
+        columns: Columns<'a>,
         tags: Option<MsgpackReader<'a>>,
     ) -> Result<(), Fault> {
         let tags = tags.map_or(Ok(Vec::new()), tag_names)?;
@@ -53,10 +55,11 @@ impl<'a> Parser<'a, '_> {
         if fields.is_empty() {
             return Err(malformed("the item has no columns besides time and tags").into());
         }
-        let codes = series_codes(&sources, rows, batch)?;
+        let series = Series::find(&sources, rows, batch)?;
         check(batch, &fields)?;
         let mut clock = self.items.clock.clone();
         let times = times(&sources, rows, &mut clock)?;
+        let codes = series.codes()?;
         if let Err((field, row, clash)) = batch.append_rows(&times, &codes, fields) {
             let name = batch.field_name(field).clone();
             return Err(in_row(Fault::clash(&name, None, &clash), row));
@@ -72,10 +75,10 @@ impl<'a> Parser<'a, '_> {
     fn sources(
         &mut self,
         table: TableIndex,
-        mut columns: MsgpackReader<'a>,
+        columns: Columns<'a>,
         tags: &[&'a str],
     ) -> Result<(Vec<Source<'a>>, usize), Fault> {
-        let arrays = arrays(&mut columns)?;
+        let arrays = arrays(columns)?;
         let has_time = arrays.iter().any(|(name, ..)| *name == TIME);
         let batch = self.items.batch(table);
         let own_time = batch.schema().map(|schema| schema.time().name.clone());
@@ -115,10 +118,12 @@ impl<'a> Parser<'a, '_> {
 }
 
 /// Name, length and first element of every array in `columns`.
-fn arrays<'a>(
-    columns: &mut MsgpackReader<'a>,
-) -> Result<Vec<(&'a str, usize, MsgpackReader<'a>)>, Fault> {
-    let len = match columns.token()? {
+fn arrays(columns: Columns<'_>) -> Result<Vec<(&str, usize, MsgpackReader<'_>)>, Fault> {
+    if let Some(entries) = columns.entries {
+        return entries.into_iter().map(|(mut key, values)| array(&mut key, values)).collect();
+    }
+    let mut reader = columns.value;
+    let len = match reader.token()? {
         Token::Map(len) => len,
         other => {
             return Err(malformed(format!("columns are a map, not {}", other.noun())).into());
@@ -126,18 +131,26 @@ fn arrays<'a>(
     };
     let mut arrays = Vec::new();
     for _ in 0..len {
-        let name = name(columns.token()?)?;
-        let mut values = columns.clone();
-        columns.skip()?;
-        match values.token()? {
-            Token::Array(len) => arrays.push((name, len as usize, values)),
-            other => {
-                let message = format!("column {name:?} is {}, not an array", other.noun());
-                return Err(Fault::of_column(malformed(message), name));
-            }
-        }
+        let mut key = reader.clone();
+        reader.skip()?;
+        arrays.push(array(&mut key, reader.clone())?);
+        reader.skip()?;
     }
     Ok(arrays)
+}
+
+fn array<'a>(
+    key: &mut MsgpackReader<'a>,
+    mut values: MsgpackReader<'a>,
+) -> Result<(&'a str, usize, MsgpackReader<'a>), Fault> {
+    let name = name(key.token()?)?;
+    match values.token()? {
+        Token::Array(len) => Ok((name, len as usize, values)),
+        other => {
+            let message = format!("column {name:?} is {}, not an array", other.noun());
+            Err(Fault::of_column(malformed(message), name))
+        }
+    }
 }
 
 fn tag_names(mut tags: MsgpackReader<'_>) -> Result<Vec<&str>, Fault> {
@@ -188,12 +201,35 @@ fn read_column(
 ) -> Result<ColumnBuilder, (Fault, ColumnType)> {
     let mut column = ColumnBuilder::new(ty);
     let mut values = source.values.clone();
-    for row in 0..rows {
+    let (mut ints, mut floats) = ([0i64; RUN], [0f64; RUN]);
+    let mut row = 0;
+    while row < rows {
+        let room = RUN.min(rows - row);
+        let (taken, pushed) = match values.ints(&mut ints[..room]) {
+            0 => {
+                let taken = values.floats(&mut floats[..room]);
+                let pushed = column.push_f64s(&floats[..taken]);
+                (taken, pushed.map_err(|(at, clash)| (at, Scalar::F64(floats[at]), clash)))
+            }
+            taken => {
+                let pushed = column.push_i64s(&ints[..taken]);
+                (taken, pushed.map_err(|(at, clash)| (at, Scalar::I64(ints[at]), clash)))
+            }
+        };
+        if let Err((at, value, clash)) = pushed {
+            let fault = in_row(Fault::clash(source.name, Some(value), &clash), row + at);
+            return Err((fault, ColumnType::Untyped));
+        }
+        row += taken;
+        if taken > 0 {
+            continue;
+        }
         let token = values.token().map_err(|error| (error.into(), ColumnType::Untyped))?;
         let value =
             value(token, source.name).map_err(|fault| (in_row(fault, row), ColumnType::Untyped))?;
         let Some(value) = value else {
             column.push_null();
+            row += 1;
             continue;
         };
         let pushed = column.check(value).and_then(|()| column.push(value));
@@ -202,6 +238,7 @@ fn read_column(
             let large = matches!(value, Scalar::U64(_));
             return Err((fault, if large { clash.column } else { ColumnType::Untyped }));
         }
+        row += 1;
     }
     Ok(column)
 }
@@ -217,42 +254,6 @@ fn tag_field_column(source: &Source<'_>, rows: usize) -> Result<ColumnBuilder, F
         }
     }
     Ok(column)
-}
-
-fn tag_values<'a>(source: &Source<'a>, rows: usize) -> Result<Vec<Option<Cow<'a, str>>>, Fault> {
-    let mut values = source.values.clone();
-    let read = |row| tag_value(values.token()?, source.name).map_err(|fault| in_row(fault, row));
-    (0..rows).map(read).collect()
-}
-
-/// The series of every row.
-fn series_codes(
-    sources: &[Source<'_>],
-    rows: usize,
-    batch: &mut BatchBuilder,
-) -> Result<Vec<u32>, Fault> {
-    let mut columns = Vec::new();
-    for source in sources {
-        if let Target::Tag(tag) = source.target {
-            columns.push((tag, tag_values(source, rows)?));
-        }
-    }
-    if columns.is_empty() && rows > 0 {
-        return Ok(vec![batch.series(&mut [])?; rows]);
-    }
-    let mut codes: Vec<u32> = Vec::with_capacity(rows);
-    let mut tags = Vec::with_capacity(columns.len());
-    for row in 0..rows {
-        let repeated = row > 0 && columns.iter().all(|(_, values)| values[row] == values[row - 1]);
-        if !repeated {
-            tags.clear();
-            tags.extend(
-                columns.iter().map(|(tag, values)| (*tag, values[row].as_deref().unwrap_or(""))),
-            );
-        }
-        codes.push(if repeated { codes[row - 1] } else { batch.series(&mut tags)? });
-    }
-    Ok(codes)
 }
 
 /// Checks whole columns against those of the batch.
@@ -271,7 +272,20 @@ fn times(sources: &[Source<'_>], rows: usize, clock: &mut Clock) -> Result<Vec<i
     };
     let mut values = source.values.clone();
     let mut times = Vec::with_capacity(rows);
-    for row in 0..rows {
+    let mut run = [0; RUN];
+    // Rows that are looked at one by one, because a run of them was not of one kind.
+    let mut exact = 0;
+    while times.len() < rows {
+        let row = times.len();
+        if row >= exact {
+            let mark = values.clone();
+            let taken = values.ints(&mut run[..RUN.min(rows - row)]);
+            if taken > 0 && clock.store_all(&run[..taken], &mut times) {
+                continue;
+            }
+            values = mark;
+            exact = row + taken.max(1);
+        }
         let time = match time(values.token()?) {
             Ok(Some(time)) => clock.to_ns(time).map(|time_ns| (time, time_ns)),
             Ok(None) => Err(Error::new(Code::InvalidTime, "the time is nil")
@@ -287,7 +301,7 @@ fn times(sources: &[Source<'_>], rows: usize, clock: &mut Clock) -> Result<Vec<i
 }
 
 /// Says in which row (from 0) of the item the fault lies.
-fn in_row(fault: Fault, row: usize) -> Fault {
+pub(super) fn in_row(fault: Fault, row: usize) -> Fault {
     let error = fault.error.context(format_args!("row {row}"));
     Fault { error, column: fault.column }
 }

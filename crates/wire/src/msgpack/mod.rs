@@ -43,9 +43,13 @@ mod item;
 mod parser;
 mod reader;
 mod rows;
+mod runs;
+mod series;
 
 pub use parser::{MsgpackOptions, parse};
 pub use reader::{DEPTH_MAX, MsgpackError, MsgpackReader, Token};
 
+#[cfg(test)]
+mod differential;
 #[cfg(test)]
 mod tests;

@@ -105,7 +105,7 @@ type Result<T> = std::result::Result<T, MsgpackError>;
 #[derive(Clone, Debug)]
 pub struct MsgpackReader<'a> {
     body: &'a [u8],
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl<'a> MsgpackReader<'a> {
@@ -122,6 +122,12 @@ impl<'a> MsgpackReader<'a> {
     /// Whether nothing is left.
     pub fn at_end(&self) -> bool {
         self.at == self.body.len()
+    }
+
+    /// What has not been read.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.body[self.at..]
     }
 
     /// An error at the present position.
@@ -203,8 +209,12 @@ impl<'a> MsgpackReader<'a> {
         self.skip_at(0)
     }
 
-    fn skip_at(&mut self, depth: usize) -> Result<()> {
-        let values = match self.token()? {
+    /// Passes over one value that lies in `depth` arrays and maps.
+    ///
+    /// # Errors
+    /// As [`MsgpackReader::skip`].
+    pub(super) fn skip_at(&mut self, depth: usize) -> Result<()> {
+        let mut values = match self.token()? {
             Token::Array(len) => u64::from(len),
             Token::Map(len) => u64::from(len) * 2,
             _ => return Ok(()),
@@ -212,7 +222,14 @@ impl<'a> MsgpackReader<'a> {
         if depth == DEPTH_MAX {
             return Err(self.error("nesting is deeper than 32"));
         }
-        (0..values).try_for_each(|_| self.skip_at(depth + 1))
+        while values > 0 {
+            values -= self.skip_plain(values);
+            if values > 0 {
+                self.skip_at(depth + 1)?;
+                values -= 1;
+            }
+        }
+        Ok(())
     }
 
     fn text(&mut self, len: u32) -> Result<Token<'a>> {

@@ -8,22 +8,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
-use arrow::compute::{cast, concat, filter};
+use arrow::compute::{concat, filter};
 use arrow::datatypes::{
     DataType, Float64Type, Int64Type, SchemaRef, TimestampNanosecondType, UInt64Type,
 };
-use pulsora_model::batch::{Batch, FieldColumn, SeriesColumn};
-use pulsora_model::builder::{TagIndex, TagTarget};
+use pulsora_model::batch::{Batch, FieldColumn};
 use pulsora_model::column::{Clash, ColumnBuilder};
 use pulsora_model::limits::{DETAILS_MAX, TEXT_BYTES_MAX};
 use pulsora_model::time::is_time_text;
-use pulsora_model::{Code, ColumnType, KnownTable, Name, Result, TableWrite};
+use pulsora_model::{Code, ColumnKind, ColumnType, KnownTable, Name, Result, TableWrite};
 
 use super::infer::Seen;
-use super::layout::{Layout, Role, column_names};
+use super::layout::{Layout, Role, column_names, needs_inference};
 use super::options::{RowOptions, TimeFormat};
 use super::outcome::{Place, Rejects, RowError, RowsParsed};
 use super::plain::plain_column;
+use super::series::series;
 use super::times::Times;
 
 /// The rows of a body that cannot be stored, with the first reasons.
@@ -75,6 +75,25 @@ struct PlainColumn {
     values: ArrayRef,
 }
 
+impl PlainColumn {
+    /// The values by their type alone.
+    fn seen(&self) -> Seen {
+        Seen::typed(self.ty, (self.values.len() - self.values.logical_null_count()) as u64)
+    }
+}
+
+/// Whether a column is text, in a dictionary or not, of a tag of the table: then its series are found
+/// in it as it is.
+fn as_tag(values: &ArrayRef, known: Option<&KnownTable>, name: &Name) -> bool {
+    let is_text = |ty: &DataType| matches!(ty, DataType::Utf8 | DataType::LargeUtf8);
+    let text = match values.data_type() {
+        DataType::Dictionary(_, values) => is_text(values),
+        ty => is_text(ty),
+    };
+    let column = known.and_then(|known| known.schema.column(name));
+    text && column.is_some_and(|column| column.kind == ColumnKind::Tag)
+}
+
 /// Parses the rows of `batches` for `table`.
 ///
 /// # Errors
@@ -92,15 +111,28 @@ pub(crate) fn parse(
     let mut columns = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         let whole = whole_column(index, arrow_schema, batches)?;
-        let (ty, values) = plain_column(name, &whole, &mut bad)?;
-        columns.push(PlainColumn { ty, values });
+        columns.push(match as_tag(&whole, known.as_ref(), name) {
+            true => PlainColumn { ty: ColumnType::Utf8, values: whole },
+            false => {
+                let (ty, values) = plain_column(name, &whole, &mut bad)?;
+                PlainColumn { ty, values }
+            }
+        });
     }
     let mut rejects = Rejects::new(options.on_error);
     if rows == 0 {
         return Ok(rejects.finish(None));
     }
-    let seen: Vec<Option<Seen>> =
-        names.iter().zip(&columns).map(|(name, column)| Some(observe(name, column))).collect();
+    let seen: Vec<Option<Seen>> = match &known {
+        Some(known) => names
+            .iter()
+            .zip(&columns)
+            .map(|(name, column)| needs_inference(name, Some(&known.schema)).then(|| column.seen()))
+            .collect(),
+        None => {
+            names.iter().zip(&columns).map(|(name, column)| Some(observe(name, column))).collect()
+        }
+    };
     let layout = Layout::decide(&names, &seen, rows as u64, options, known)?;
     let mut rows = Rows::new(&layout, options, bad);
     for (index, column) in columns.iter().enumerate() {
@@ -133,8 +165,7 @@ fn whole_column(index: usize, schema: &SchemaRef, batches: &[RecordBatch]) -> Re
 
 fn observe(name: &Name, column: &PlainColumn) -> Seen {
     let values = &column.values;
-    let present = values.len() - values.logical_null_count();
-    let mut seen = Seen::typed(column.ty, present as u64);
+    let mut seen = column.seen();
     match column.ty {
         ColumnType::Utf8 if values.as_string::<i32>().iter().flatten().all(is_time_text) => {
             seen.set_time_text();
@@ -207,6 +238,9 @@ impl<'a> Rows<'a> {
             let times = column.values.as_primitive::<TimestampNanosecondType>();
             self.time_ns = times.values().to_vec();
             self.times = Times::new(Some(&TimeFormat::Rfc3339));
+            if times.null_count() == 0 {
+                return;
+            }
         }
         for row in 0..column.values.len() {
             let is_empty = column.ty == ColumnType::Utf8
@@ -245,9 +279,9 @@ impl<'a> Rows<'a> {
         let name = &self.layout.names[index];
         if column.ty == ColumnType::Utf8 {
             let texts = column.values.as_string::<i32>();
-            for row in
-                (0..texts.len()).filter(|row| texts.value_length(*row) as usize > TEXT_BYTES_MAX)
-            {
+            let too_long = |row: &usize| texts.value_length(*row) as usize > TEXT_BYTES_MAX;
+            let rows = if texts.value_data().len() > TEXT_BYTES_MAX { texts.len() } else { 0 };
+            for row in (0..rows).filter(too_long) {
                 self.bad.add(row, || {
                     RowError::new(Code::LimitExceeded, "text over 16 MiB is not stored")
                         .column(name)
@@ -284,7 +318,12 @@ impl<'a> Rows<'a> {
     }
 
     fn finish(mut self, columns: &[PlainColumn], rejects: &mut Rejects) -> Result<Batch> {
-        let mut series = self.series(columns)?;
+        let tags: Vec<(&Name, &ArrayRef)> = self
+            .tags
+            .iter()
+            .map(|index| (&self.layout.names[*index], &columns[*index].values))
+            .collect();
+        let mut series = series(self.layout.builder(), &tags, &self.bad.keep)?;
         let keep = self.bad.finish(rejects)?;
         let (mut time_ns, mut ids) = (self.time_ns, self.ids);
         if let Some(keep) = &keep {
@@ -307,37 +346,6 @@ impl<'a> Rows<'a> {
             fields: self.fields,
             ids: ids.map(UInt64Array::from),
         })
-    }
-
-    /// The series of the rows that are kept, and of each row its code.
-    fn series(&mut self, columns: &[PlainColumn]) -> Result<SeriesColumn> {
-        let mut builder = self.layout.builder();
-        let mut texts = Vec::with_capacity(self.tags.len());
-        for index in &self.tags {
-            if let TagTarget::Tag(tag) = builder.tag(&self.layout.names[*index])? {
-                texts.push((tag, cast(&columns[*index].values, &DataType::Utf8)?));
-            }
-        }
-        let texts: Vec<_> =
-            texts.iter().map(|(tag, values)| (*tag, values.as_string::<i32>())).collect();
-        let mut set: Vec<(TagIndex, &str)> = Vec::with_capacity(texts.len());
-        let mut before: Vec<(TagIndex, &str)> = Vec::new();
-        let mut code = None;
-        let mut codes = Vec::with_capacity(self.bad.keep.len());
-        for (row, keep) in self.bad.keep.iter().enumerate() {
-            if *keep {
-                set.clear();
-                set.extend(texts.iter().map(|(tag, values)| {
-                    (*tag, if values.is_null(row) { "" } else { values.value(row) })
-                }));
-                if code.is_none() || set != before {
-                    before.clone_from(&set);
-                    code = Some(builder.series(&mut set)?);
-                }
-            }
-            codes.push(code.unwrap_or(0));
-        }
-        Ok(builder.finish_series(codes))
     }
 }
 

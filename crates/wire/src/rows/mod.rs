@@ -16,6 +16,7 @@ pub(crate) mod layout;
 mod options;
 mod outcome;
 pub(crate) mod plain;
+mod series;
 pub(crate) mod sink;
 pub(crate) mod text;
 pub(crate) mod times;

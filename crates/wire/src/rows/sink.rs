@@ -4,6 +4,7 @@
 //! it has left no trace. Cells are addressed by the position of their column in the layout.
 
 use pulsora_model::builder::{BatchBuilder, FieldIndex, TagIndex, TagTarget};
+use pulsora_model::column::ColumnBuilder;
 use pulsora_model::limits::TEXT_BYTES_MAX;
 use pulsora_model::{Code, Error, Name, Result, TableWrite};
 
@@ -11,6 +12,7 @@ use super::layout::{Layout, Role};
 use super::options::RowOptions;
 use super::outcome::{Place, RowError};
 use super::times::{Times, out_of_range};
+use crate::numbers::series_of;
 
 /// Where the cells of one column go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,25 @@ pub(crate) enum Slot {
 struct TagCell {
     text: String,
     in_row: bool,
+}
+
+/// What a reader of plain rows needs to build some.
+pub(crate) struct SinkParts<'s, 'o> {
+    pub(crate) slots: &'s [Slot],
+    /// The tags in the order of [`Slot::Tag`].
+    pub(crate) tags: Vec<TagIndex>,
+    pub(crate) times: &'s mut Times<'o>,
+    pub(crate) builder: &'s mut BatchBuilder,
+}
+
+/// Rows that were built apart, by column.
+pub(crate) struct QuickRows {
+    /// As [`Times`] reads them.
+    pub(crate) times: Vec<i64>,
+    pub(crate) codes: Vec<u32>,
+    /// Of every [`Slot::Field`].
+    pub(crate) fields: Vec<(FieldIndex, ColumnBuilder)>,
+    pub(crate) lines: Vec<u64>,
 }
 
 /// A batch that grows by rows.
@@ -162,9 +183,8 @@ impl<'o> RowSink<'o> {
         if let Some(code) = self.series {
             return Ok(code);
         }
-        let mut set: Vec<(TagIndex, &str)> =
-            self.tags.iter().map(|(tag, cell)| (*tag, cell.text.as_str())).collect();
-        let code = self.builder.series(&mut set)?;
+        let tags = self.tags.iter().map(|(tag, cell)| (*tag, cell.text.as_str()));
+        let code = series_of(&mut self.builder, tags)?;
         self.series = Some(code);
         Ok(code)
     }
@@ -187,6 +207,26 @@ impl<'o> RowSink<'o> {
             self.places.push(place);
         }
         Ok(())
+    }
+
+    /// The parts of a sink without row ids; `None` with them.
+    pub(crate) fn parts(&mut self) -> Option<SinkParts<'_, 'o>> {
+        (!self.has_ids).then(|| SinkParts {
+            slots: &self.slots,
+            tags: self.tags.iter().map(|(tag, _)| *tag).collect(),
+            times: &mut self.times,
+            builder: &mut self.builder,
+        })
+    }
+
+    /// Appends rows, between rows; false when they cannot be taken: then call [`RowSink::abort_row`].
+    #[must_use]
+    pub(crate) fn append(&mut self, rows: QuickRows) -> bool {
+        let appended = self.builder.append_rows(&rows.times, &rows.codes, rows.fields).is_ok();
+        if appended && self.times.is_open() {
+            self.places.extend(rows.lines.into_iter().map(Place::Line));
+        }
+        appended
     }
 
     /// Takes the open row back.

@@ -40,6 +40,11 @@ impl<'a> Text<'a> {
         Ok(Text { text: String::from_utf8_lossy(body), bad_lines })
     }
 
+    /// Whether no line held invalid bytes.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.bad_lines.is_empty()
+    }
+
     /// Whether one of these lines held invalid bytes.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use pulsora_model::name::prefix;
 use pulsora_model::time::{Precision, column_precision, parse_time, parse_with_pattern};
 use pulsora_model::{Code, Error, Result};
 
-use super::infer::parse_int;
+use super::infer::{parse_int, parse_uint};
 use super::options::TimeFormat;
 use super::outcome::RowError;
 
@@ -56,6 +56,27 @@ impl<'o> Times<'o> {
                 }
             },
         }
+    }
+
+    /// [`Times::read`] for texts that need no second look, once a row has shown how the times of the
+    /// body are written; `None` for others.
+    #[inline]
+    pub(crate) fn read_quick(&self, text: &str, minute: &mut MinuteText) -> Option<i64> {
+        match (self.format, self.form) {
+            (Some(TimeFormat::Rfc3339), _) | (None, Some(Form::Text)) => minute.read(text),
+            (Some(TimeFormat::Unit(unit)), _) => self.number_quick(text, *unit),
+            (None, Some(Form::Number)) => self.number_quick(text, Precision::Auto),
+            (None, None) | (Some(TimeFormat::Pattern(_)), _) => None,
+        }
+    }
+
+    #[inline]
+    fn number_quick(&self, text: &str, unit: Precision) -> Option<i64> {
+        if !self.fractions.is_empty() || text.len() > 19 {
+            return None;
+        }
+        let value = parse_int(text.as_bytes()).filter(|_| !text.starts_with(['-', '+']))?;
+        value.checked_mul(unit.unit_ns().unwrap_or(1))
     }
 
     /// Reads a time that is an integer.
@@ -161,6 +182,51 @@ impl<'o> Times<'o> {
         Ok(())
     }
 }
+
+/// Reads RFC 3339 in UTC, of which the minute is mostly that of the text before.
+#[derive(Debug, Default)]
+pub(crate) struct MinuteText {
+    /// `2024-01-31T12:34:` and its nanoseconds.
+    minute: Option<([u8; 17], i64)>,
+}
+
+impl MinuteText {
+    /// `minute`, then `SS`, `.` with one to nine digits or nothing, and `Z` or nothing; `None` for
+    /// other texts, times or not.
+    #[inline]
+    pub(crate) fn read(&mut self, text: &str) -> Option<i64> {
+        let (minute, rest) = text.as_bytes().split_first_chunk::<17>()?;
+        let base = match &self.minute {
+            Some((known, base)) if known == minute => *base,
+            _ => self.read_minute(minute, text)?,
+        };
+        let [tens @ b'0'..=b'5', ones @ b'0'..=b'9', rest @ ..] = rest else { return None };
+        let seconds = i64::from((tens - b'0') * 10 + (ones - b'0'));
+        let nanos = match rest.strip_suffix(b"Z").unwrap_or(rest) {
+            [] => 0,
+            [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => {
+                let digits_ns = parse_uint(digits)? as i64;
+                digits_ns * POWERS[9 - digits.len()]
+            }
+            _ => return None,
+        };
+        base.checked_add(seconds * 1_000_000_000 + nanos)
+    }
+
+    #[cold]
+    fn read_minute(&mut self, minute: &[u8; 17], text: &str) -> Option<i64> {
+        let whole = text.get(..17)?;
+        if !minute[0].is_ascii_digit() || minute[16] != b':' {
+            return None;
+        }
+        let base = parse_time(&format!("{whole}00")).ok()?;
+        self.minute = Some((*minute, base));
+        Some(base)
+    }
+}
+
+/// Powers of ten up to a second in nanoseconds.
+const POWERS: [i64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 fn not_a_number(text: &str) -> RowError {
     RowError::new(
