@@ -69,7 +69,10 @@ fn main() {
     }
 }
 
-const CASES: [(&str, fn() -> Case); 9] = [
+/// Prepares a case.
+type Prepare = fn() -> Case;
+
+const CASES: [(&str, Prepare); 9] = [
     ("msgpack", || tsbs_msgpack(10_000)),
     ("small", || small_msgpack(1_000)),
     ("rows", || row_msgpack(1_000)),

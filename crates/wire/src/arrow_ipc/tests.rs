@@ -7,7 +7,9 @@ use arrow::datatypes::{DataType, Int8Type, TimeUnit};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use bytes::Bytes;
-use pulsora_model::Mode;
+use pulsora_model::batch::SeriesKeys;
+use pulsora_model::series::{SeriesLimits, SeriesRegistry, SeriesTags};
+use pulsora_model::{KnownTable, Mode};
 
 use super::parse;
 use crate::mutate::for_each_mutation;
@@ -244,5 +246,65 @@ fn no_bytes_make_it_panic() {
             show(parse(&table(), body.clone(), &tags(&["host"]), None));
             show(parse(&table(), body, &named, Some(table_schema.clone().into())));
         });
+    }
+}
+
+#[test]
+fn series_of_plain_and_dictionary_tags_are_the_same() {
+    let known = |registry: &Arc<SeriesRegistry>| KnownTable {
+        schema: schema(Mode::Append, &[("b", "tag"), ("a", "tag"), ("v", "Integer")]),
+        registry: Some(Arc::clone(registry)),
+    };
+    let rows = 300;
+    let a: Vec<Option<String>> =
+        (0..rows).map(|row| (row % 7 != 0).then(|| format!("host_{}", row % 40))).collect();
+    let b: Vec<Option<&str>> = (0..rows)
+        .map(|row| ["x", "", "a longer text, over 32 bytes of it"].get(row % 4).copied())
+        .collect();
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter(
+        (0..rows as i64).map(|row| (row % 50 != 9).then_some(row)),
+    ));
+    let values: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
+    let plain: [ArrayRef; 2] = [
+        Arc::new(StringArray::from_iter(a.iter().map(Option::as_deref))),
+        Arc::new(LargeStringArray::from_iter(b.iter().copied())),
+    ];
+    let dictionaries: [ArrayRef; 2] = [
+        Arc::new(a.iter().map(Option::as_deref).collect::<DictionaryArray<Int8Type>>()),
+        Arc::new(b.iter().copied().collect::<DictionaryArray<Int8Type>>()),
+    ];
+    // Nulls among the texts of a dictionary, not among its keys.
+    let texts: StringArray = [Some("x"), Some(""), b[2], None].into_iter().collect();
+    let keys = Int8Array::from_iter_values((0..rows).map(|row| (row % 4) as i8));
+    let null_texts: ArrayRef = Arc::new(DictionaryArray::new(keys, Arc::new(texts)));
+    let registry = Arc::new(SeriesRegistry::new(SeriesLimits::default()));
+    let codes = |tags: [ArrayRef; 2], known: KnownTable| {
+        let [a, b] = tags;
+        let batch =
+            batch(vec![("ts", Arc::clone(&times)), ("a", a), ("b", b), ("v", Arc::clone(&values))]);
+        let body = stream(&[batch.slice(0, 100), batch.slice(100, 200)], None);
+        let parsed = parse(&table(), body.into(), &skip(), Some(known)).unwrap();
+        assert_eq!((parsed.rows, parsed.rejected), (294, 6));
+        parsed.write.unwrap().batch.series
+    };
+    let first = codes(plain.clone(), known(&registry)).codes;
+    for tags in [plain.clone(), dictionaries.clone(), [Arc::clone(&dictionaries[0]), null_texts]] {
+        assert_eq!(codes(tags, known(&registry)).codes, first);
+    }
+    let without = KnownTable { registry: None, ..known(&registry) };
+    let sets = codes(dictionaries, without);
+    let SeriesKeys::Sets { tags, .. } = &sets.keys else { panic!("no registry, no numbers") };
+    let reader = registry.read();
+    for (number, set) in first.iter().zip(&sets.codes) {
+        let mut of_set: Vec<&str> = tags
+            .iter()
+            .filter(|tag| tag.values.is_valid(*set as usize))
+            .map(|tag| tag.values.value(*set as usize))
+            .collect();
+        of_set.sort_unstable();
+        let mut of_number: Vec<&str> =
+            SeriesTags::of(reader.key(*number)).map(|(_, value)| value).collect();
+        of_number.sort_unstable();
+        assert_eq!(of_number, of_set);
     }
 }
