@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pulsora_model::{Code, Detail, Error};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// The HTTP status of a code.
 pub fn status(code: Code) -> StatusCode {
@@ -88,8 +89,10 @@ pub struct Failure {
 #[derive(Serialize)]
 struct Answer<'a> {
     success: bool,
-    data: Option<()>,
+    data: Option<Value>,
     error: &'a str,
+    /// The same with the first details and the hint: all that some clients show.
+    message: String,
     code: &'a str,
     hint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +112,30 @@ fn public_text(error: &Error) -> (&str, Option<&str>) {
     }
 }
 
+/// Details that a text of one line repeats.
+const DETAILS_IN_TEXT: usize = 3;
+
+/// `2 of 9 lines …: line 3: why; line 5: why (what to do)`.
+fn one_text(message: &str, hint: Option<&str>, details: &[Detail]) -> String {
+    let shown = details.iter().take(DETAILS_IN_TEXT).map(detail_text);
+    let shown = shown.collect::<Vec<_>>().join("; ");
+    let more = match details.len().saturating_sub(DETAILS_IN_TEXT) {
+        0 => "",
+        _ => "; …",
+    };
+    let colon = if shown.is_empty() { "" } else { ": " };
+    let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("{message}{colon}{shown}{more}{hint}")
+}
+
+fn detail_text(detail: &Detail) -> String {
+    match (detail.line, detail.index) {
+        (Some(line), _) => format!("line {line}: {}", detail.message),
+        (None, Some(index)) => format!("item {index}: {}", detail.message),
+        (None, None) => detail.message.clone(),
+    }
+}
+
 /// The error as a client may see it, for what is not an error answer.
 pub fn public(error: &Error) -> Error {
     let (message, hint) = public_text(error);
@@ -121,12 +148,35 @@ pub fn public(error: &Error) -> Error {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let error = self.0;
-        let (message, hint) = public_text(&error);
+        let (message, _) = public_text(&self.0);
+        self.respond(message, None)
+    }
+}
+
+impl HttpError {
+    /// A `partial_write` as InfluxDB 3 says it, so that its clients find the lines: its words in front of
+    /// the error, and the details once more under `data`.
+    pub fn into_response_v3(self, words: &str) -> Response {
+        let line = |detail: &Detail| {
+            json!({
+                "line_number": detail.line.unwrap_or(0),
+                "original_line": detail.text.as_deref().unwrap_or(""),
+                "error_message": detail.message,
+            })
+        };
+        let lines = self.0.detail_list().iter().map(line).collect();
+        let message = format!("{words}: {}", self.0.message());
+        self.respond(&message, Some(Value::Array(lines)))
+    }
+
+    fn respond(&self, message: &str, data: Option<Value>) -> Response {
+        let error = &self.0;
+        let (_, hint) = public_text(error);
         let answer = Answer {
             success: false,
-            data: None,
+            data,
             error: message,
+            message: one_text(message, hint, error.detail_list()),
             code: error.code().name(),
             hint,
             written: error.written_rows(),
@@ -136,7 +186,7 @@ impl IntoResponse for HttpError {
         if let Some(seconds) = retry_after_seconds(error.code()) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        let failure = Failure { code: error.code(), message: chain(&error) };
+        let failure = Failure { code: error.code(), message: chain(error) };
         response.extensions_mut().insert(failure);
         response
     }
@@ -187,7 +237,7 @@ mod tests {
         let text = body(HttpError(error)).await;
         assert_eq!(
             text,
-            r#"{"success":false,"data":null,"error":"1 of 2 lines","code":"partial_write","hint":"h","written":1,"details":[{"line":3,"message":"bad"}]}"#
+            r#"{"success":false,"data":null,"error":"1 of 2 lines","message":"1 of 2 lines: line 3: bad (h)","code":"partial_write","hint":"h","written":1,"details":[{"line":3,"message":"bad"}]}"#
         );
         let cause = std::io::Error::other("/secret/path");
         let text = body(HttpError(Error::io("write /secret/path", cause))).await;

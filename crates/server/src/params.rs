@@ -3,8 +3,10 @@
 //! Invariant: a route of ours calls [`Params::only`] before it does anything, so a misspelt
 //! parameter never changes what happens silently. Of a repeated parameter the last one counts.
 
-use axum::extract::Query;
-use axum::http::Uri;
+use axum::body::Body;
+use axum::extract::{Form, FromRequest, Query, Request};
+use axum::http::{Method, Uri, header};
+use bytes::Bytes;
 use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result};
 
@@ -24,6 +26,28 @@ impl Params {
                     .hint("write them as name=value&name=value, percent-encoded")
             },
         )
+    }
+
+    /// Decodes a body of the type `application/x-www-form-urlencoded`.
+    ///
+    /// # Errors
+    /// `malformed_body` when it is not `name=value` pairs.
+    pub async fn of_form(body: Bytes) -> Result<Params> {
+        let mut request = Request::new(Body::from(body));
+        *request.method_mut() = Method::POST;
+        let form = header::HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert(header::CONTENT_TYPE, form);
+        let pairs = Form::<Vec<(String, String)>>::from_request(request, &()).await;
+        pairs.map(|Form(pairs)| Params(pairs)).map_err(|_| {
+            Error::new(Code::MalformedBody, "the form of the body cannot be read")
+                .hint("write it as name=value&name=value, percent-encoded")
+        })
+    }
+
+    /// These and `stronger` ones, which count where both have a name.
+    pub fn and(mut self, stronger: &Params) -> Params {
+        self.0.extend(stronger.0.iter().cloned());
+        self
     }
 
     /// The value of a parameter.

@@ -3,6 +3,7 @@
 //! Every route and every alias is asked at least once; the tables here are small enough that whole
 //! answers can be compared.
 
+mod clients;
 mod operations;
 mod points;
 mod rows;

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::header;
 use pulsora_model::{Code, Error};
 
-use super::{line, metric, sql};
+use super::{influx, line, metric, sql};
 use crate::body::Intake;
 use crate::context::Context;
 use crate::error::HttpResult;
@@ -26,14 +26,21 @@ pub async fn write(context: Context, body: Body) -> HttpResult {
 
 const LOOK_AHEAD_BYTES: usize = 1 << 10;
 
-/// `POST /query`: SQL or a metric query.
+/// `POST /query`: InfluxQL by its parameter `q` or a form, else SQL or a metric query.
 pub async fn query(context: Context, body: Body) -> HttpResult {
+    if context.params.value("q").is_some() {
+        return influx::post(context).await;
+    }
     let limit = context.app.config.limits.query_body_bytes;
     let intake = Intake::open(&context, body, limit)?;
     let (body, _room) = intake.whole(limit, "raise limits.query_body_bytes").await?;
+    // curl says of every body that it is a form; no form starts with a brace.
+    if influx::is_form(&context)? && body.trim_ascii_start().first() != Some(&b'{') {
+        return influx::form(context, body).await;
+    }
     let json: serde_json::Value = serde_json::from_slice(&body).map_err(|error| {
         Error::new(Code::MalformedBody, format!("the body is not JSON: {error}"))
-            .hint(r#"send {"sql":"…"} or {"metric":"…","start":ms,"end":ms}"#)
+            .hint(r#"send {"sql":"…"} or {"metric":"…","start":ms,"end":ms}, or q=SHOW DATABASES"#)
     })?;
     if json.get("sql").is_some() {
         sql::body(context, json, None).await

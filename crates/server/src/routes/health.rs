@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use pulsora_model::time::format_time;
 use serde_json::json;
 
-use crate::answer;
 use crate::app::App;
 use crate::error::HttpResult;
 use crate::metrics::sampled;
@@ -14,32 +14,57 @@ use crate::metrics::sampled;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What clients of InfluxDB look for before they write: a server of the 1.8 line with v2 writes.
-const INFLUXDB_VERSION: (HeaderName, &str) =
+pub(super) const INFLUXDB_VERSION: (HeaderName, &str) =
     (HeaderName::from_static("x-influxdb-version"), "1.8.10");
 
+/// Which of its editions it says to be.
+const INFLUXDB_BUILD: (HeaderName, &str) = (HeaderName::from_static("x-influxdb-build"), "OSS");
+
 /// `GET /health`.
-pub async fn health(State(app): State<App>) -> Response {
-    let uptime_seconds = app.uptime().as_secs();
+pub async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
+    let uptime = app.uptime();
     Json(json!({
         "success": true,
         "data": {"status": "healthy", "version": VERSION},
         "error": null,
-        "status": "healthy",
+        "name": "pulsora",
+        "message": "the process is alive",
+        "status": health_word(&headers),
         "version": VERSION,
-        "uptime_seconds": uptime_seconds,
+        "uptime": format!("{}s", uptime.as_secs()),
+        "uptime_seconds": uptime.as_secs(),
     }))
     .into_response()
+}
+
+/// `healthy`, or the word that clients of InfluxDB compare with: they name themselves.
+fn health_word(headers: &HeaderMap) -> &'static str {
+    let client = headers.get(header::USER_AGENT).map_or(&b""[..], |value| value.as_bytes());
+    let of_influxdb = client.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"influxdb"));
+    if of_influxdb { "pass" } else { "healthy" }
 }
 
 /// `GET /ready`.
 pub async fn ready(State(app): State<App>) -> HttpResult {
     app.running()?;
-    Ok(answer::data(json!({"status": "ready", "uptime_seconds": app.uptime().as_secs()})))
+    let up = app.uptime();
+    let mut started = String::new();
+    let up_ns = i64::try_from(up.as_nanos()).unwrap_or(i64::MAX);
+    format_time(app.env.clock.wall_ns().saturating_sub(up_ns), &mut started);
+    Ok(Json(json!({
+        "success": true,
+        "data": {"status": "ready", "uptime_seconds": up.as_secs()},
+        "error": null,
+        "status": "ready",
+        "started": started,
+        "up": format!("{}s", up.as_secs()),
+    }))
+    .into_response())
 }
 
 /// `GET /ping`, `HEAD /ping`.
 pub async fn ping() -> Response {
-    (StatusCode::NO_CONTENT, [INFLUXDB_VERSION]).into_response()
+    (StatusCode::NO_CONTENT, [INFLUXDB_VERSION, INFLUXDB_BUILD]).into_response()
 }
 
 /// `GET /metrics`.

@@ -44,7 +44,19 @@ pub async fn write_v3(context: Context, body: Body) -> HttpResult {
         false => context.durability()?,
     };
     let intake = Intake::open(&context, body, context.app.config.ingest.max_body_bytes)?;
-    store(&context, intake, precision, durability, partial).await
+    let stored = store(&context, intake, precision, durability, partial).await;
+    stored.or_else(|error| match error.0.code() {
+        Code::PartialWrite => Ok(error.into_response_v3(words_v3(partial))),
+        _ => Err(error),
+    })
+}
+
+/// What InfluxDB 3 says of lines that it refuses.
+fn words_v3(partial: Partial) -> &'static str {
+    match partial {
+        Partial::Accept => "partial write of line protocol occurred",
+        Partial::Refuse => "parsing failed for write_lp endpoint",
+    }
 }
 
 async fn store(

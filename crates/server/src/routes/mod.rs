@@ -2,12 +2,14 @@
 //!
 //! `health.rs` §1 · `tables.rs` §2 without rows · `row_ingest.rs`, `row_query.rs` §2 rows ·
 //! `metric.rs` §3 · `line.rs` §4 · `msgpack.rs` §5 · `sql.rs` §6 · `databases.rs`, `operations.rs` §7 ·
-//! `dispatch.rs` the two routes that mean different things by their body · `router.rs` which path
+//! `influx/` and `arc.rs` what clients of those systems ask beside writing · `dispatch.rs` the two routes that mean different things by their body · `router.rs` which path
 //! goes where.
 
+mod arc;
 mod databases;
 mod dispatch;
 mod health;
+mod influx;
 mod line;
 mod metric;
 mod msgpack;

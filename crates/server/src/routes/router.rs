@@ -6,7 +6,8 @@ use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result};
 
 use super::{
-    databases, dispatch, health, line, msgpack, operations, row_ingest, row_query, sql, tables,
+    arc, databases, dispatch, health, influx, line, msgpack, operations, row_ingest, row_query,
+    sql, tables,
 };
 use crate::app::App;
 use crate::error::HttpError;
@@ -43,7 +44,7 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/tables/{table}/rows/{id}", get(tables::row)),
         ("/tables/{table}/row/{id}", get(tables::row)),
         ("/write", post(dispatch::write)),
-        ("/query", post(dispatch::query)),
+        ("/query", get(influx::get).post(dispatch::query)),
         ("/api/v3/write_lp", post(line::write_v3)),
         ("/api/v1/query", get(sql::get).post(sql::post)),
         ("/api/v1/query/arrow", get(sql::get_arrow).post(sql::post_arrow)),
@@ -52,6 +53,12 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/v1/flush", post(operations::flush)),
         ("/api/v1/storage", get(operations::storage)),
     ];
+    routes.extend(of_influx());
+    routes.extend([
+        ("/api/v1/query/estimate", post(arc::estimate)),
+        ("/api/v1/measurements", get(arc::measurements)),
+        ("/api/v1/auth/verify", get(arc::verify)),
+    ]);
     let line =
         ["/api/v2/write", "/api/v1/write", "/api/v1/write/line-protocol", "/api/v1/write/influxdb"];
     routes.extend(line.map(|path| (path, post(line::write))));
@@ -64,6 +71,21 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         routes.push((path, get(operations::pool)));
     }
     routes
+}
+
+/// What clients of InfluxDB v2 ask beside writing.
+fn of_influx() -> [(&'static str, MethodRouter<App>); 9] {
+    [
+        ("/api/v2/health", get(health::health)),
+        ("/api/v2/ready", get(health::ready)),
+        ("/api/v2/buckets", get(influx::list_buckets).post(influx::create_bucket)),
+        ("/api/v2/buckets/{id}", get(influx::bucket).delete(influx::drop_bucket)),
+        ("/api/v2/orgs", get(influx::list_orgs)),
+        ("/api/v2/orgs/{id}", get(influx::org)),
+        ("/api/v2/signin", post(influx::sign_in)),
+        ("/api/v2/signout", post(influx::sign_out)),
+        ("/api/v2/query", post(influx::flux)),
+    ]
 }
 
 async fn not_found(request: axum::extract::Request) -> HttpError {
