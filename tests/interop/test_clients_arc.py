@@ -46,7 +46,7 @@ def test_writes(client, server):
     for table in ["arrow", "frame"]:
         assert server.rows(f"SELECT min(time), sum(v) FROM arc.{table}") == [[first, 3]]
     assert server.rows("SELECT count(*), count(v), count(w) FROM arc.buffered") == [[250, 125, 125]]
-    with pytest.raises(ArcIngestionError, match="columns of one item|length|type"):
+    with pytest.raises(ArcIngestionError, match="item 0: .*v"):
         client.write.write_columnar("columns", {"time": [T_US], "host": ["a"], "v": ["text"]})
 
 

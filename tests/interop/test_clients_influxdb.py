@@ -34,7 +34,7 @@ def test_v1(server, gzip):
     lines = [f"cpu,host=line v={n} {(T + n) * 1000}" for n in range(10)]
     assert client.write_points(lines, protocol="line", time_precision="ms")
     assert server.rows(f'SELECT host, v, n, text, ok FROM "{db}".cpu ORDER BY time DESC LIMIT 1') == [
-        ["a b,c", 1.5, 3, 'say "x"\nand y', True]]
+        ["a b,c", 1.5, 3, r'say "x"\nand y', True]]  # this client writes a line break as two characters
     counts = server.rows(f'SELECT host, count(*), sum(v) FROM "{db}".cpu GROUP BY host ORDER BY host')
     assert counts == [["a b,c", 1, 1.5], ["h", 1000, 499500.0], ["line", 10, 45.0]]
     with pytest.raises(InfluxDBClientError, match="line 2"):
@@ -49,7 +49,8 @@ def test_v1(server, gzip):
 
 def test_v1_dataframe(server):
     client = DataFrameClient("127.0.0.1", port(server), database="v1frame")
-    index = pandas.to_datetime(["2024-01-01", "2024-01-02"])
+    # This client takes the numbers of an index for nanoseconds.
+    index = pandas.to_datetime(["2024-01-01", "2024-01-02"]).as_unit("ns")
     frame = pandas.DataFrame({"v": [1.0, 2.0], "host": ["a", "b"]}, index=index)
     assert client.write_points(frame, "frame", tag_columns=["host"])
     assert server.rows("SELECT time, host, v FROM v1frame.frame ORDER BY time") == [
@@ -97,9 +98,10 @@ def test_v3_writes(server, route):
     import influxdb_client_3 as v3
 
     db = "v3 " + route
-    options = v3.write_client_options(write_options=v3.SYNCHRONOUS)
+    options = v3.WriteOptions(write_type=v3.WriteType.synchronous, use_v2_api=route == "v2")
+    options = v3.write_client_options(write_options=options)
     with v3.InfluxDBClient3(host=server.base, database=db, token="any", write_client_options=options,
-                            enable_gzip=True, write_use_v2_api=route == "v2") as client:
+                            enable_gzip=True) as client:
         assert client.get_server_version()
         client.write(v3.Point("cpu").tag("host", "a").field("v", 1.5).time(T), write_precision="s")
         client.write([f"cpu,host=b v={n} {(T + n) * 10**9}" for n in range(10)])

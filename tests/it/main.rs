@@ -5,11 +5,15 @@
 //! - [`disk_full`]: writes refused and taken again, reads all the time
 //! - [`contract`]: every route of the HTTP contract
 //! - [`bad_input`]: what cannot be read, for each format
+//! - [`attack`]: clients that are slow, endless, or too many
+//! - [`tcp_lines`]: line protocol over plain TCP, and a kill
 //! - [`readme_tour`]: the tour of the README, as a newcomer pastes it
 
+mod attack;
 mod bad_input;
 mod contract;
 mod crash;
 mod disk_full;
 mod lifecycle;
 mod readme_tour;
+mod tcp_lines;

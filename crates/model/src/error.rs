@@ -130,6 +130,8 @@ codes! {
     WritesRefused = "writes_refused", Unavailable;
     /// The deadline of the request has passed.
     Timeout = "timeout", Unavailable;
+    /// The client took too long to send its request.
+    RequestTimeout = "request_timeout", Invalid;
     /// The request was cancelled.
     Cancelled = "cancelled", Unavailable;
     /// Another process holds the data directory.

@@ -1,5 +1,7 @@
 //! Answers that are not errors.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +14,8 @@ pub const SEQUENCE: HeaderName = HeaderName::from_static("x-pulsora-seq");
 pub const VISIBLE: HeaderName = HeaderName::from_static("x-pulsora-visible-seq");
 /// Whether rows were left out.
 pub const MORE: HeaderName = HeaderName::from_static("x-pulsora-more");
+/// How long the server took for an answer, as browsers and tools show it.
+pub const TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// The cursor of the next page.
 pub const NEXT: HeaderName = HeaderName::from_static("x-pulsora-next");
 
@@ -30,6 +34,15 @@ pub fn data(data: impl Serialize) -> Response {
 /// [`data`] with another status.
 pub fn data_with(status: StatusCode, data: impl Serialize) -> Response {
     (status, Json(Envelope { success: true, data, error: None })).into_response()
+}
+
+/// The answer with the time of its query in a header; of an answer that is streamed, to its first part.
+pub fn with_timing(mut response: Response, took: Duration) -> Response {
+    let text = format!("query;dur={:.3}", took.as_micros() as f64 / 1_000.0);
+    if let Ok(value) = HeaderValue::try_from(text) {
+        response.headers_mut().insert(TIMING, value);
+    }
+    response
 }
 
 /// The answer with a sequence in a header.

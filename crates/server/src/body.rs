@@ -4,6 +4,8 @@
 //! Invariants: room for three times the buffered bytes (body, columns, log record) is held before
 //! they are buffered; the buffer never exceeds what was asked for by more than one step.
 
+use std::time::Duration;
+
 use axum::body::{Body, BodyDataStream};
 use axum::http::header;
 use bytes::{Buf, Bytes};
@@ -11,7 +13,7 @@ use futures::StreamExt;
 use pulsora_model::{Code, Error, Result};
 use pulsora_storage::{Engine, Room};
 use pulsora_wire::body::BodyDecoder;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::context::{Context, Figures};
 
@@ -49,6 +51,15 @@ pub struct Intake<'a> {
     /// Unpacked bytes that nobody took yet.
     buffer: Vec<u8>,
     reservation: Reservation,
+    /// Bytes that came, and the time that was spent waiting for them.
+    pace: Pace,
+}
+
+/// How fast a client sends.
+#[derive(Default)]
+struct Pace {
+    bytes: u64,
+    waited: Duration,
 }
 
 impl<'a> Intake<'a> {
@@ -67,12 +78,6 @@ impl<'a> Intake<'a> {
         }
         let encoding = context.header(&header::CONTENT_ENCODING)?;
         let decoder = BodyDecoder::new(encoding, max_bytes)?;
-        let reservation = Reservation {
-            engine: context.running.engine.clone(),
-            rooms: Vec::new(),
-            bytes: 0,
-            bytes_max: context.app.config.storage_options().queue_bytes / 2,
-        };
         Ok(Intake {
             context,
             stream: body.into_data_stream(),
@@ -83,15 +88,16 @@ impl<'a> Intake<'a> {
             started: false,
             waiting: Bytes::new(),
             buffer: Vec::new(),
-            reservation,
+            reservation: Reservation::new(context),
+            pace: Pace::default(),
         })
     }
 
     /// Reads until more than `target` bytes are buffered or the body has ended.
     ///
     /// # Errors
-    /// `body_too_large`, `malformed_body`, `overloaded` when there is no room in time, `timeout` when
-    /// the client pauses too long, `cancelled` when it goes away.
+    /// `body_too_large`, `malformed_body`, `overloaded` when there is no room in time,
+    /// `request_timeout` when the client pauses too long or sends too slowly, `cancelled` when it goes away.
     pub async fn fill(&mut self, target: usize) -> Result<()> {
         if !self.started {
             // More than a piece of a body is never buffered.
@@ -147,12 +153,7 @@ impl<'a> Intake<'a> {
         if self.ended() {
             return Ok(false);
         }
-        let idle = self.context.app.config.limits.body_idle;
-        let next = timeout(idle, self.stream.next()).await.map_err(|_| {
-            Error::new(Code::Timeout, format!("the client sent nothing for {idle:?}"))
-                .hint("send the body without pauses, or raise limits.body_idle")
-        })?;
-        match next {
+        match self.next().await? {
             Some(Ok(chunk)) => {
                 let zstd =
                     self.zstd || chunk.len() < ZSTD_MAGIC.len() || chunk.starts_with(ZSTD_MAGIC);
@@ -176,6 +177,29 @@ impl<'a> Intake<'a> {
         }
     }
 
+    /// The next bytes as they come. A client that pauses too long, or sends a byte now and then, is told.
+    async fn next(&mut self) -> Result<Option<Result<Bytes, axum::Error>>> {
+        let limits = &self.context.app.config.limits;
+        let (idle, begun) = (limits.body_idle, Instant::now());
+        let next = timeout(idle, self.stream.next()).await.map_err(|_| {
+            Error::new(Code::RequestTimeout, format!("the client sent nothing for {idle:?}"))
+                .hint("send the body without pauses, or raise limits.body_idle")
+        })?;
+        self.pace.waited += begun.elapsed();
+        self.pace.bytes +=
+            next.as_ref().map_or(0, |chunk| chunk.as_ref().map_or(0, Bytes::len) as u64);
+        let Pace { bytes, waited } = self.pace;
+        if next.is_some()
+            && waited > idle
+            && (bytes as f64) < limits.body_rate as f64 * waited.as_secs_f64()
+        {
+            let message = format!("the client sent {bytes} bytes in {waited:.1?}");
+            return Err(Error::new(Code::RequestTimeout, message)
+                .hint("send the body faster, or lower limits.body_rate"));
+        }
+        Ok(next)
+    }
+
     /// Unpacks bytes that came, until there are no more or the buffer is past `target`.
     fn unpack(&mut self, target: usize) -> Result<()> {
         let Some(decoder) = &mut self.decoder else {
@@ -191,8 +215,7 @@ impl<'a> Intake<'a> {
 
     /// Takes room for `bytes` of the body.
     async fn reserve(&mut self, bytes: u64) -> Result<()> {
-        let wanted = bytes.saturating_mul(ROOM_FACTOR);
-        self.reservation.grow(wanted.max(ROOM_MIN), self.context.app.config.ingest.max_wait).await
+        self.reservation.hold(bytes, self.context.app.config.ingest.max_wait).await
     }
 }
 
@@ -211,8 +234,26 @@ impl Reservation {
         usize::try_from(bytes.min(self.bytes / ROOM_FACTOR)).unwrap_or(0)
     }
 
+    /// None yet.
+    pub fn new(context: &Context) -> Reservation {
+        Reservation {
+            engine: context.running.engine.clone(),
+            rooms: Vec::new(),
+            bytes: 0,
+            bytes_max: context.app.config.storage_options().queue_bytes / 2,
+        }
+    }
+
+    /// Holds room for a body of `bytes`.
+    ///
+    /// # Errors
+    /// `overloaded` when there is none within `max_wait`, `closed`.
+    pub async fn hold(&mut self, bytes: u64, max_wait: Duration) -> Result<()> {
+        self.grow(bytes.saturating_mul(ROOM_FACTOR).max(ROOM_MIN), max_wait).await
+    }
+
     /// Grows to at least `bytes`, by doubling.
-    async fn grow(&mut self, bytes: u64, max_wait: std::time::Duration) -> Result<()> {
+    async fn grow(&mut self, bytes: u64, max_wait: Duration) -> Result<()> {
         if bytes <= self.bytes || self.bytes >= self.bytes_max {
             return Ok(());
         }

@@ -80,6 +80,21 @@ impl Context {
         })
     }
 
+    /// The context of work that no HTTP request asked for.
+    ///
+    /// # Errors
+    /// `not_ready`.
+    pub fn detached(app: &App) -> Result<Context> {
+        Ok(Context {
+            arrived_ns: app.env.clock.monotonic_ns(),
+            running: app.running()?.clone(),
+            params: Params::default(),
+            app: app.clone(),
+            headers: HeaderMap::new(),
+            figures: Arc::default(),
+        })
+    }
+
     /// The database of the request: header > `db` > `bucket` (the part before `/`) > `default`.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::AlreadyExists | Code::SchemaMoved | Code::Locked => StatusCode::CONFLICT,
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::UnsupportedFormat => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::TypeConflict
         | Code::MissingTime
@@ -149,7 +150,13 @@ pub fn public(error: &Error) -> Error {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let (message, _) = public_text(&self.0);
-        self.respond(message, None)
+        match self.0.detail_list().first() {
+            // Some clients show nothing but `error`.
+            Some(first) if self.0.code() == Code::PartialWrite => {
+                self.respond(&format!("{message}; {}", detail_text(first)), None)
+            }
+            _ => self.respond(message, None),
+        }
     }
 }
 
@@ -171,12 +178,12 @@ impl HttpError {
 
     fn respond(&self, message: &str, data: Option<Value>) -> Response {
         let error = &self.0;
-        let (_, hint) = public_text(error);
+        let (public, hint) = public_text(error);
         let answer = Answer {
             success: false,
             data,
             error: message,
-            message: one_text(message, hint, error.detail_list()),
+            message: one_text(public, hint, error.detail_list()),
             code: error.code().name(),
             hint,
             written: error.written_rows(),
@@ -185,6 +192,9 @@ impl HttpError {
         let mut response = (status(error.code()), Json(answer)).into_response();
         if let Some(seconds) = retry_after_seconds(error.code()) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if error.code() == Code::RequestTimeout {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let failure = Failure { code: error.code(), message: chain(error) };
         response.extensions_mut().insert(failure);
@@ -237,7 +247,7 @@ mod tests {
         let text = body(HttpError(error)).await;
         assert_eq!(
             text,
-            r#"{"success":false,"data":null,"error":"1 of 2 lines","message":"1 of 2 lines: line 3: bad (h)","code":"partial_write","hint":"h","written":1,"details":[{"line":3,"message":"bad"}]}"#
+            r#"{"success":false,"data":null,"error":"1 of 2 lines; line 3: bad","message":"1 of 2 lines: line 3: bad (h)","code":"partial_write","hint":"h","written":1,"details":[{"line":3,"message":"bad"}]}"#
         );
         let cause = std::io::Error::other("/secret/path");
         let text = body(HttpError(Error::io("write /secret/path", cause))).await;

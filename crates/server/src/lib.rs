@@ -4,9 +4,9 @@
 //! format of the engine and no grammar of a wire format.
 
 //! Start: `serve.rs` binds, opens the engine and serves; `app.rs` is what requests share.
-//! A request: `listener.rs` → `middleware/` → `routes/router.rs` → a handler with its `context.rs`.
+//! A request: `connections/` → `middleware/` → `routes/router.rs` → a handler with its `context.rs`.
 //! Write path: `body.rs` (within limits and memory) → `store_body.rs`, `pieces.rs` → `write.rs` (parse
-//! off the I/O threads, engine, again when the schema moved).
+//! off the I/O threads, engine, again when the schema moved). `tcp/` gathers lines that come without HTTP.
 //! Read path: `routes/row_query.rs` with `row_pages.rs`, `metric_query/`, `routes/sql.rs` → `stream.rs`.
 //!
 //! Invariants: every answer has a request id and is logged and counted once; every limit comes from
@@ -17,9 +17,10 @@ mod answer;
 mod app;
 mod body;
 pub mod config;
+mod connections;
 mod context;
+mod descriptors;
 pub mod error;
-mod listener;
 pub mod logging;
 pub mod memory;
 mod metric_query;
@@ -33,6 +34,7 @@ mod serve;
 mod store_body;
 mod stream;
 mod tasks;
+mod tcp;
 mod time_param;
 mod write;
 

@@ -7,7 +7,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use pulsora_env::Env;
 use pulsora_model::{Error, Result};
 use pulsora_query::{QueryEngine, QueryOptions};
@@ -19,16 +18,17 @@ use tokio::time::timeout;
 
 use crate::app::{App, Running};
 use crate::config::Config;
-use crate::listener::Limited;
 use crate::routes::router;
-use crate::tasks;
+use crate::{connections, descriptors, tasks, tcp};
 
 /// A server that is running.
 pub struct Server {
     addr: SocketAddr,
     app: App,
     stop: watch::Sender<bool>,
-    http: JoinHandle<std::io::Result<()>>,
+    tcp_addr: Option<SocketAddr>,
+    http: JoinHandle<()>,
+    tcp: Option<JoinHandle<()>>,
     upkeep: JoinHandle<()>,
     opening: JoinHandle<Result<()>>,
 }
@@ -49,18 +49,29 @@ impl Server {
     /// As [`Server::start`].
     pub async fn start_in(config: Config, env: Env) -> Result<Server> {
         let listen = config.server.listen.clone();
-        let bound = TcpListener::bind(&listen).await;
-        let listener = bound.map_err(|error| Error::io(format!("listen on {listen}"), error))?;
-        let addr = listener.local_addr().map_err(|error| Error::io("the bound address", error))?;
-        let connections = config.limits.connections;
+        let (listener, addr) = bind(&listen).await?;
+        let tcp = match config.tcp.clone() {
+            Some(tcp) => Some((bind(&tcp.listen).await?, tcp)),
+            None => None,
+        };
+        let seats = descriptors::seats(config.limits.connections);
         let app = App::new(config, env);
         let router = router(&app)?;
         let (stop, stopped) = watch::channel(false);
+        let (open_now, opened) = watch::channel(false);
+        let http = connections::serve(listener, router, app.clone(), seats, stopped.clone());
+        let tcp_addr = tcp.as_ref().map(|((_, addr), _)| *addr);
+        let tcp = tcp.map(|((listener, addr), config)| {
+            tracing::info!("line protocol without HTTP is taken on tcp://{addr}");
+            tasks::detached(tcp::serve(listener, app.clone(), config, opened, stopped))
+        });
         Ok(Server {
             addr,
-            http: tasks::detached(serve_http(Limited::new(listener, connections), router, stopped)),
+            tcp_addr,
+            http: tasks::detached(http),
+            tcp,
             upkeep: tasks::upkeep(&app),
-            opening: tasks::detached(open(app.clone())),
+            opening: tasks::detached(open(app.clone(), open_now)),
             stop,
             app,
         })
@@ -69,6 +80,11 @@ impl Server {
     /// The bound address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The bound address of line protocol over TCP, where there is one.
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        self.tcp_addr
     }
 
     /// What requests share.
@@ -98,14 +114,21 @@ impl Server {
         // The receiver is gone only if serving has ended already.
         let _ = self.stop.send(true);
         let grace = self.app.config.server.shutdown_timeout;
-        match timeout(grace, &mut self.http).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the HTTP server ended with an error"),
-            Ok(Err(error)) => tracing::warn!(%error, "the HTTP server ended early"),
+        let serving = async {
+            let http = (&mut self.http).await;
+            match &mut self.tcp {
+                Some(tcp) => http.and(tcp.await),
+                None => http,
+            }
+        };
+        match timeout(grace, serving).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "serving ended early"),
             Err(_) => {
                 let running = self.app.metrics.requests_running();
                 tracing::warn!(running, "requests are cut off after server.shutdown_timeout");
                 self.http.abort();
+                self.tcp.iter().for_each(JoinHandle::abort);
             }
         }
         self.upkeep.abort();
@@ -119,21 +142,16 @@ impl Server {
     }
 }
 
-async fn serve_http(
-    listener: Limited,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            // An error means that the server itself is gone.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        })
-        .await
+/// A listener and its address.
+async fn bind(listen: &str) -> Result<(TcpListener, SocketAddr)> {
+    let bound = TcpListener::bind(listen).await;
+    let listener = bound.map_err(|error| Error::io(format!("listen on {listen}"), error))?;
+    let addr = listener.local_addr().map_err(|error| Error::io("the bound address", error))?;
+    Ok((listener, addr))
 }
 
-/// Opens the engine and lets requests in.
-async fn open(app: App) -> Result<()> {
+/// Opens the engine and lets requests and lines in.
+async fn open(app: App, open_now: watch::Sender<bool>) -> Result<()> {
     let (env, options) = (app.env.clone(), app.config.storage_options());
     let config = app.config.clone();
     let running = tasks::blocking(move || {
@@ -145,6 +163,8 @@ async fn open(app: App) -> Result<()> {
     let took_ms = app.uptime().as_millis() as u64;
     tracing::info!(took_ms, "recovery is done, requests are let in");
     app.run(running);
+    // Nobody listens where there is no port for lines.
+    let _ = open_now.send(true);
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use futures::{StreamExt, stream};
 use pulsora_model::{Error, Result};
 use pulsora_wire::results::{ResultFormat, ResultWriter, Summary, error_line};
 
+use crate::answer::with_timing;
 use crate::app::App;
 use crate::context::Figures;
 use crate::error::public;
@@ -58,6 +59,7 @@ pub struct Answer {
 
 /// The beginning of an answer, and whether it is all of it.
 pub struct Held {
+    took: Duration,
     format: ResultFormat,
     chunks: Vec<Bytes>,
     rest: Option<Writing>,
@@ -68,20 +70,22 @@ pub struct Held {
 /// # Errors
 /// Whatever fails within it.
 pub async fn hold(answer: Answer) -> Result<Held> {
-    let format = answer.format;
+    let (format, app, arrived_ns) = (answer.format, answer.app.clone(), answer.arrived_ns);
     let mut writing = Writing::new(answer);
     let mut chunks = Vec::new();
     let mut held = 0;
     while held < HELD_BYTES {
         match writing.next().await? {
-            None => return Ok(Held { format, chunks, rest: None }),
+            None => {
+                return Ok(Held { took: took(&app, arrived_ns), format, chunks, rest: None });
+            }
             Some(chunk) => {
                 held += chunk.len();
                 chunks.push(chunk);
             }
         }
     }
-    Ok(Held { format, chunks, rest: Some(writing) })
+    Ok(Held { took: took(&app, arrived_ns), format, chunks, rest: Some(writing) })
 }
 
 /// The response to what was held and what follows.
@@ -98,7 +102,7 @@ pub fn respond(held: Held) -> Response {
     let mut response = body.into_response();
     let content_type = HeaderValue::from_static(format.content_type());
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    response
+    with_timing(response, held.took)
 }
 
 /// What follows; after an error NDJSON says why, then the body breaks off.

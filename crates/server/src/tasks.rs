@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pulsora_model::{Code, Error, Result};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::allocator;
 use crate::app::App;
@@ -53,6 +53,34 @@ where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
     tokio::spawn(future)
+}
+
+/// Tasks that belong together; they are cut off when the group is dropped.
+#[derive(Default)]
+pub struct Group(JoinSet<()>);
+
+impl Group {
+    /// Starts one.
+    pub fn start(&mut self, future: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(future);
+    }
+
+    /// How many have not been seen to end.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns when one has ended; never while there is none.
+    pub async fn one_ended(&mut self) {
+        if self.0.join_next().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// Returns when all have ended.
+    pub async fn all_ended(&mut self) {
+        while self.0.join_next().await.is_some() {}
+    }
 }
 
 /// Keeps metrics small and the memory peak honest, until the app's last other holder is gone.

@@ -262,8 +262,38 @@ static KEYS: &[Key] = &[
         Kind::Count { min: 1, max: 1_000_000 },
         "4096",
         None,
-        "Most open client connections; more wait to be accepted. Each costs a descriptor and some \
-         kilobytes.",
+        "Most open HTTP connections. When all are taken, the one that has been without a request longest \
+         makes room for a new one; when none is without a request, the new one gets 503 and is closed. \
+         Never more than the descriptors that the process may have, less 256.",
+    ),
+    key(
+        "limits.keep_alive",
+        Kind::Duration,
+        "2m",
+        None,
+        "How long an HTTP connection may be without a request before it is closed.",
+    ),
+    key(
+        "limits.header_timeout",
+        Kind::Duration,
+        "15s",
+        None,
+        "How long a client may take for the head of a request, from its first byte to its last, before it \
+         gets 408 and the connection is closed.",
+    ),
+    key(
+        "limits.header_bytes",
+        Kind::Bytes,
+        "64KiB",
+        None,
+        "Largest head of a request, URL included; more is refused with 431.",
+    ),
+    key(
+        "limits.headers",
+        Kind::Count { min: 16, max: 10_000 },
+        "100",
+        None,
+        "Most headers of a request; more are refused with 431.",
     ),
     key(
         "limits.query_body_bytes",
@@ -277,7 +307,77 @@ static KEYS: &[Key] = &[
         Kind::Duration,
         "30s",
         None,
-        "How long a client may pause while it sends a body before the request ends with timeout.",
+        "How long a client may pause while it sends a body before the request ends with 408 \
+         request_timeout and the connection is closed.",
+    ),
+    key(
+        "limits.body_rate",
+        Kind::Bytes,
+        "256B",
+        None,
+        "Bytes per second that a body must come with on average once the server has waited for it for \
+         limits.body_idle altogether; less ends the request with 408 request_timeout. `0` lets clients \
+         take any time.",
+    ),
+    key(
+        "limits.answer_idle",
+        Kind::Duration,
+        "1m",
+        None,
+        "How long a client may take nothing of its answer before the connection is closed.",
+    ),
+    key(
+        "tcp.listen",
+        Kind::Address,
+        "",
+        None,
+        "Address and port for line protocol over plain TCP; not set, there is none. TCP has no \
+         acknowledgement: use HTTP where rows must not be lost.",
+    ),
+    key("tcp.database", Kind::Text, "default", None, "Database of lines that come over TCP."),
+    key(
+        "tcp.precision",
+        Kind::Choice(&["ns", "us", "ms", "s", "m", "h", "auto"]),
+        "ns",
+        None,
+        "Unit of the times of lines that come over TCP; `auto` goes by their size.",
+    ),
+    key(
+        "tcp.durability",
+        Kind::Choice(&["auto", "fsync", "async", "off"]),
+        "auto",
+        None,
+        "Durability of lines that come over TCP: they are visible when it is reached. `auto` is \
+         wal.durability.",
+    ),
+    key(
+        "tcp.buffer",
+        Kind::Bytes,
+        "1MiB",
+        None,
+        "Bytes of one TCP connection that are gathered before they are stored; while they are, nothing \
+         is read. A line that does not fit closes the connection.",
+    ),
+    key(
+        "tcp.flush_interval",
+        Kind::Duration,
+        "100ms",
+        None,
+        "How long lines over TCP are gathered at most before they are stored.",
+    ),
+    key(
+        "tcp.connections",
+        Kind::Count { min: 1, max: 100_000 },
+        "256",
+        None,
+        "Most open TCP connections of line protocol; more are closed at once.",
+    ),
+    key(
+        "tcp.idle",
+        Kind::Duration,
+        "1h",
+        None,
+        "How long a TCP connection of line protocol may be silent before it is closed.",
     ),
     key(
         "logging.level",

@@ -17,7 +17,7 @@ pub use load::{Origin, Setting};
 pub use print::markdown;
 pub use typed::{
     Config, IngestConfig, LimitsConfig, LogFormat, LoggingConfig, MemoryConfig, QueryConfig,
-    ServerConfig, StorageConfig, WalConfig,
+    ServerConfig, StorageConfig, TcpConfig, WalConfig,
 };
 pub use value::{parse_bytes, parse_duration};
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pulsora_model::{Code, Error, Result};
+use pulsora_model::time::Precision;
+use pulsora_model::{Code, Error, Name, Result};
 use pulsora_storage::{ColdFormat, Durability, Options, Recover};
 
 use super::keys::Kind;
@@ -28,6 +29,8 @@ pub struct Config {
     pub query: QueryConfig,
     /// `limits.*`
     pub limits: LimitsConfig,
+    /// `tcp.*`, where `tcp.listen` is set.
+    pub tcp: Option<TcpConfig>,
     /// `logging.*`
     pub logging: LoggingConfig,
     /// Every key with its text and where it came from.
@@ -113,10 +116,43 @@ pub struct QueryConfig {
 pub struct LimitsConfig {
     /// Most open connections.
     pub connections: usize,
+    /// How long a connection may be without a request.
+    pub keep_alive: Duration,
+    /// How long the head of a request may take.
+    pub header_timeout: Duration,
+    /// Largest head of a request, bytes.
+    pub header_bytes: usize,
+    /// Most headers of a request.
+    pub headers: usize,
     /// Largest body of SQL, metric queries and administrative requests, bytes.
     pub query_body_bytes: u64,
     /// How long a client may pause inside a body.
     pub body_idle: Duration,
+    /// Least bytes per second of a body on average.
+    pub body_rate: u64,
+    /// How long a client may take nothing of its answer.
+    pub answer_idle: Duration,
+}
+
+/// `tcp.*`
+#[derive(Clone, Debug)]
+pub struct TcpConfig {
+    /// `host:port`.
+    pub listen: String,
+    /// Where lines go.
+    pub database: Name,
+    /// Unit of their times.
+    pub precision: Precision,
+    /// `None` = `wal.durability`.
+    pub durability: Option<Durability>,
+    /// Bytes of one connection that are gathered.
+    pub buffer_bytes: usize,
+    /// How long they are.
+    pub flush_interval: Duration,
+    /// Most open connections.
+    pub connections: usize,
+    /// How long one may be silent.
+    pub idle: Duration,
 }
 
 /// How log lines look.
@@ -211,7 +247,14 @@ impl Config {
                 connections: read.count("limits.connections")?.unwrap_or(4096),
                 query_body_bytes: read.bytes("limits.query_body_bytes")?.unwrap_or(1 << 20),
                 body_idle: read.duration("limits.body_idle")?,
+                keep_alive: read.duration("limits.keep_alive")?,
+                header_timeout: read.duration("limits.header_timeout")?,
+                header_bytes: read.size("limits.header_bytes", 64 << 10)?,
+                headers: read.count("limits.headers")?.unwrap_or(100),
+                body_rate: read.bytes("limits.body_rate")?.unwrap_or(0),
+                answer_idle: read.duration("limits.answer_idle")?,
             },
+            tcp: read.tcp()?,
             logging: LoggingConfig {
                 level: read.text("logging.level"),
                 format: match read.text("logging.format").as_str() {
@@ -251,6 +294,9 @@ impl Config {
 /// The engine, one query and the code itself fit into this; 64 MiB.
 const MEMORY_MIN: u64 = 64 << 20;
 
+/// The smallest `tcp.buffer`: a line of a few hundred fields.
+const TCP_BUFFER_MIN: usize = 16 << 10;
+
 /// Reads settings by name; `auto` and empty values read as `None`.
 struct Reader<'a> {
     settings: &'a [Setting],
@@ -270,6 +316,32 @@ impl Reader<'_> {
 
     fn present(&self, name: &str) -> Option<&str> {
         Some(self.setting(name).text.as_str()).filter(|text| !matches!(*text, "auto" | ""))
+    }
+
+    fn tcp(&self) -> Result<Option<TcpConfig>> {
+        let Some(listen) = self.present("tcp.listen").map(str::to_owned) else {
+            return Ok(None);
+        };
+        let database = Name::new(&self.text("tcp.database"));
+        let database = database.map_err(|error| {
+            Error::new(Code::InvalidConfig, format!("tcp.database: {}", error.message()))
+        })?;
+        Ok(Some(TcpConfig {
+            listen,
+            database,
+            precision: Precision::parse(&self.text("tcp.precision")).unwrap_or_default(),
+            durability: self.present("tcp.durability").map(Durability::parse).transpose()?,
+            buffer_bytes: self.size("tcp.buffer", 1 << 20)?.max(TCP_BUFFER_MIN),
+            flush_interval: self.duration("tcp.flush_interval")?,
+            connections: self.count("tcp.connections")?.unwrap_or(256),
+            idle: self.duration("tcp.idle")?,
+        }))
+    }
+
+    /// A size in memory.
+    fn size(&self, name: &str, otherwise: usize) -> Result<usize> {
+        let bytes = self.bytes(name)?;
+        Ok(bytes.map_or(otherwise, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)))
     }
 
     fn flag(&self, name: &str) -> Result<bool> {

@@ -42,6 +42,8 @@ pub enum Protocol {
     Line,
     /// Metric API.
     Metric,
+    /// Line protocol over plain TCP.
+    Tcp,
 }
 
 impl Protocol {
@@ -56,6 +58,7 @@ impl Protocol {
             Protocol::Msgpack => "msgpack",
             Protocol::Line => "line",
             Protocol::Metric => "metric",
+            Protocol::Tcp => "tcp",
         }
     }
 }
@@ -91,6 +94,31 @@ pub struct Metrics {
     handle: PrometheusHandle,
     queries: AtomicU64,
     running: AtomicU64,
+    /// Connections of HTTP clients.
+    pub connections: Gauge,
+    /// Connections of line protocol over TCP.
+    pub tcp: Gauge,
+}
+
+/// How many there are now.
+#[derive(Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// One more.
+    pub fn opened(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub fn closed(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Default for Metrics {
@@ -108,8 +136,14 @@ impl Metrics {
             .unwrap_or_default();
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        let metrics =
-            Metrics { recorder, handle, queries: AtomicU64::new(0), running: AtomicU64::new(0) };
+        let metrics = Metrics {
+            recorder,
+            handle,
+            queries: AtomicU64::new(0),
+            running: AtomicU64::new(0),
+            connections: Gauge::default(),
+            tcp: Gauge::default(),
+        };
         metrics.describe();
         metrics
     }
@@ -171,6 +205,18 @@ impl Metrics {
         self.time("pulsora_query_seconds", label(), took);
     }
 
+    /// An HTTP connection has ended, or was refused; `end` is one of a few words.
+    pub fn connection_ended(&self, end: &'static str) {
+        let label = vec![Label::new("end", end)];
+        self.count("pulsora_http_connections_ended_total", label, 1);
+    }
+
+    /// A connection of line protocol over TCP has ended, or was refused; `end` is one of a few words.
+    pub fn tcp_ended(&self, end: &'static str) {
+        let label = vec![Label::new("end", end)];
+        self.count("pulsora_tcp_connections_ended_total", label, 1);
+    }
+
     /// A request begins.
     pub fn begin(&self) {
         self.running.fetch_add(1, Ordering::Relaxed);
@@ -229,6 +275,8 @@ const COUNTERS: &[(&str, &str)] = &[
     ("pulsora_errors_total", "Requests that failed, by route and error code."),
     ("pulsora_http_received_bytes_total", "Body bytes received, as they came."),
     ("pulsora_http_sent_bytes_total", "Body bytes sent, as they went."),
+    ("pulsora_http_connections_ended_total", "HTTP connections that ended, by how."),
+    ("pulsora_tcp_connections_ended_total", "Connections of line protocol that ended, by how."),
     ("pulsora_ingest_rows_total", "Rows stored, by protocol."),
     ("pulsora_ingest_bytes_total", "Decompressed body bytes stored, by protocol."),
     ("pulsora_ingest_requests_total", "Bodies and pieces of large bodies stored, by protocol."),

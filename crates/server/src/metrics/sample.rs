@@ -38,6 +38,10 @@ fn this_server(app: &App, text: &mut Text) {
     gauge(text, "pulsora_ready", "1 once recovery is done.", ready);
     let running = app.metrics.requests_running();
     gauge(text, "pulsora_http_requests_running", "Requests on their way.", running);
+    let open = app.metrics.connections.value();
+    gauge(text, "pulsora_http_connections", "Open connections of HTTP clients.", open);
+    let open = app.metrics.tcp.value();
+    gauge(text, "pulsora_tcp_connections", "Open connections of line protocol over TCP.", open);
     let allocated = allocator::allocated_bytes();
     gauge(text, "pulsora_memory_allocated_bytes", "Bytes asked for and not given back.", allocated);
     let peak = allocator::peak_bytes();

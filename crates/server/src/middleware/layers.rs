@@ -69,6 +69,7 @@ fn cors(origins: &str) -> Result<Option<CorsLayer>> {
                 answer::SEQUENCE,
                 answer::VISIBLE,
                 answer::MORE,
+                answer::TIMING,
                 answer::NEXT,
                 header::RETRY_AFTER,
             ]),

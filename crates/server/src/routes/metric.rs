@@ -12,7 +12,7 @@ use pulsora_wire::metric::{self, MetricOptions};
 use serde_json::{Value, json};
 
 use super::line::precision;
-use crate::answer::{SEQUENCE, VISIBLE, with_sequence};
+use crate::answer::{SEQUENCE, VISIBLE, with_sequence, with_timing};
 use crate::body::Intake;
 use crate::context::{Context, Figures};
 use crate::error::HttpResult;
@@ -71,5 +71,5 @@ pub async fn query(context: Context, body: Value) -> HttpResult {
     let mut response = Response::new(Body::from(answer.json));
     let json = axum::http::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
-    Ok(with_sequence(response, VISIBLE, visible))
+    Ok(with_sequence(with_timing(response, took), VISIBLE, visible))
 }

@@ -16,7 +16,7 @@ use pulsora_wire::results::{
     Nonfinite, ResultFormat, ResultOptions, Summary, TimeStyle, rows_writer,
 };
 
-use crate::answer::{MORE, NEXT, VISIBLE, with_sequence};
+use crate::answer::{MORE, NEXT, VISIBLE, with_sequence, with_timing};
 use crate::context::{Context, Figures, PathName};
 use crate::error::HttpResult;
 use crate::metrics::QueryKind;
@@ -119,6 +119,7 @@ async fn in_one_go(
     let mut response = Response::new(axum::body::Body::from(out));
     let content_type = HeaderValue::from_static(format.content_type());
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    let response = with_timing(response, took(&context.app, context.arrived_ns));
     Ok(Some(with_cursor(response, next)))
 }
 

@@ -104,11 +104,6 @@ pub async fn send(
     parse(&bytes)
 }
 
-/// A GET on a task of its own.
-pub async fn send_owned(addr: SocketAddr, path: &'static str) -> Answer {
-    send(addr, "GET", path, &[], b"").await
-}
-
 fn parse(bytes: &[u8]) -> Answer {
     let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("a whole head");
     let head = std::str::from_utf8(&bytes[..end]).unwrap();

@@ -1,10 +1,12 @@
 //! The contract over HTTP, against a server in this process.
 
 mod client;
+mod connections;
 mod health;
 mod line;
 mod metric;
 mod operations;
 mod rows;
 mod sql;
+mod tcp;
 mod transport;

@@ -150,26 +150,9 @@ async fn a_client_that_pauses_inside_a_body_is_told_and_nothing_is_stored() {
     let mut stream = stalled(&bed, 100).await;
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 504");
+    assert_eq!(&answer, b"HTTP/1.1 408");
     drop(stalled(&bed, 100).await);
     assert_eq!(bed.get("/tables").await.expect(200).json()["data"], serde_json::json!([]));
-    bed.server.shutdown().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn more_connections_than_allowed_wait_for_their_turn() {
-    let bed = Bed::with(&[("limits.connections", "1")]).await;
-    let first = stalled(&bed, 100).await;
-    let addr = bed.server.addr();
-    let second = tokio::spawn(crate::client::send_owned(addr, "/health"));
-    let raced = tokio::time::timeout(std::time::Duration::from_millis(50), async {
-        while !second.is_finished() {
-            tokio::task::yield_now().await;
-        }
-    });
-    assert!(raced.await.is_err(), "answered while the only connection was taken");
-    drop(first);
-    assert_eq!(second.await.unwrap().status, 200);
     bed.server.shutdown().await.unwrap();
 }
 
