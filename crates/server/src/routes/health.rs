@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use pulsora_model::time::format_time;
 use serde_json::json;
 
+use super::influx::is_influxdb;
 use crate::app::App;
 use crate::error::HttpResult;
 use crate::metrics::sampled;
@@ -39,9 +40,7 @@ pub async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
 
 /// `healthy`, or the word that clients of InfluxDB compare with: they name themselves.
 fn health_word(headers: &HeaderMap) -> &'static str {
-    let client = headers.get(header::USER_AGENT).map_or(&b""[..], |value| value.as_bytes());
-    let of_influxdb = client.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"influxdb"));
-    if of_influxdb { "pass" } else { "healthy" }
+    if is_influxdb(headers) { "pass" } else { "healthy" }
 }
 
 /// `GET /ready`.

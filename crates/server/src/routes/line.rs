@@ -11,6 +11,7 @@ use pulsora_storage::{Catalog, Durability};
 use pulsora_wire::line::{self, LineOptions};
 use pulsora_wire::rows::Boundary;
 
+use super::influx::is_influxdb;
 use crate::answer::{SEQUENCE, with_sequence};
 use crate::body::Intake;
 use crate::context::Context;
@@ -46,7 +47,9 @@ pub async fn write_v3(context: Context, body: Body) -> HttpResult {
     let intake = Intake::open(&context, body, context.app.config.ingest.max_body_bytes)?;
     let stored = store(&context, intake, precision, durability, partial).await;
     stored.or_else(|error| match error.0.code() {
-        Code::PartialWrite => Ok(error.into_response_v3(words_v3(partial))),
+        Code::PartialWrite if is_influxdb(&context.headers) => {
+            Ok(error.into_response_v3(words_v3(partial)))
+        }
         _ => Err(error),
     })
 }
