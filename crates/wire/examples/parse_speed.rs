@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p pulsora-wire --example parse_speed [workload [rows per request [hosts]]]`;
 //! without a workload all of them, with 4,000 hosts. The allocator is that of the server. Figures: CPU
-//! time of the thread over 25 passes (to the tick of the kernel), and the wall time of the median pass
+//! time of the thread over all passes (to the tick of the kernel), and the wall time of the median pass
 //! and the fastest.
 
 use std::sync::Arc;
@@ -17,12 +17,14 @@ use pulsora_model::{
 };
 use pulsora_wire::line::{LineOptions, parse};
 
-const PASSES: usize = 25;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Rows of one pass.
-const ROWS: u64 = 80_000;
+/// Rows of one pass, or one of every host.
+const ROWS_MIN: u64 = 80_000;
+
+/// Rows of all passes, about.
+const ROWS_ALL: u64 = 2_000_000;
 
 /// A kind of lines: its name, the columns of its table, and the line of a host at a time.
 struct Workload {
@@ -241,11 +243,11 @@ fn schema(
     }
 }
 
-fn requests(workload: &Workload, rows_per_request: u64, hosts: u64) -> Vec<String> {
+fn requests(workload: &Workload, rows: u64, rows_per_request: u64, hosts: u64) -> Vec<String> {
     let mut random = Random(1);
     let mut bodies = Vec::new();
     let mut body = String::new();
-    for row in 0..ROWS {
+    for row in 0..rows {
         let time = 1_451_606_400_000_000_000 + row / hosts * 10_000_000_000;
         (workload.line)(&mut random, row % hosts, time, &mut body);
         if (row + 1) % rows_per_request == 0 {
@@ -269,7 +271,9 @@ fn pass(bodies: &[String], tables: &Tables) -> u64 {
 }
 
 fn measure(workload: &Workload, rows_per_request: u64, hosts: u64) {
-    let bodies = requests(workload, rows_per_request, hosts);
+    let rows = hosts.max(ROWS_MIN).next_multiple_of(rows_per_request);
+    let passes = ROWS_ALL.div_ceil(rows);
+    let bodies = requests(workload, rows, rows_per_request, hosts);
     let bytes: usize = bodies.iter().map(String::len).sum();
     let schemas = workload.tables.iter().zip(1..);
     let tables = schemas.map(|((name, tags, fields), id)| {
@@ -277,23 +281,23 @@ fn measure(workload: &Workload, rows_per_request: u64, hosts: u64) {
         (Arc::new(schema(id, name, tags, fields)), Arc::new(registry))
     });
     let tables = Tables(tables.collect());
-    assert_eq!(pass(&bodies, &tables), ROWS);
+    assert_eq!(pass(&bodies, &tables), rows);
     let cpu_before = cpu_ns();
-    let mut wall_ns: Vec<f64> = (0..PASSES)
+    let mut wall_ns: Vec<f64> = (0..passes)
         .map(|_| {
             let started = Instant::now();
             pass(&bodies, &tables);
-            started.elapsed().as_nanos() as f64 / ROWS as f64
+            started.elapsed().as_nanos() as f64 / rows as f64
         })
         .collect();
-    let cpu_ns = (cpu_ns() - cpu_before) / (PASSES as u64 * ROWS) as f64;
+    let cpu_ns = (cpu_ns() - cpu_before) / (passes * rows) as f64;
     wall_ns.sort_by(f64::total_cmp);
     println!(
         "{:9} {rows_per_request:>6} rows/request, {:>4} B/row: CPU {cpu_ns:>5.0} ns/row = {:>5.2} M rows/s; wall {:>5.0} ns, fastest {:>5.0} ns = {:>5.2} M rows/s",
         workload.name,
-        bytes as u64 / ROWS,
+        bytes as u64 / rows,
         1e3 / cpu_ns,
-        wall_ns[PASSES / 2],
+        wall_ns[wall_ns.len() / 2],
         wall_ns[0],
         1e3 / wall_ns[0],
     );

@@ -52,6 +52,11 @@ impl<'a> TagSet<'a> {
         self.fields.is_empty()
     }
 
+    /// The tags of the series, in the order they were added.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = TagIndex> {
+        self.tags.iter().map(|(tag, _)| *tag)
+    }
+
     /// The series of the tags.
     ///
     /// # Errors

@@ -25,6 +25,7 @@
 //! is closed by what looks like the opening quote of a later line, ends at its own line.
 
 mod fields;
+mod numbers;
 mod parser;
 mod run;
 mod scan;

@@ -13,7 +13,8 @@ use pulsora_model::schema::SchemaLookup;
 use pulsora_model::time::Precision;
 use pulsora_model::{Code, Detail, Error, Mode, Result};
 
-use super::run::{LastTime, Numbers, Run};
+use super::numbers::{FoundByKey, Numbers};
+use super::run::{LastTime, Run};
 use super::scan::{IN_KEY, IN_MEASUREMENT, IN_QUOTES, entry_end, prefix_end, unescape, unescaped};
 use super::shape::LineTable;
 use super::value::{Value, malformed, read, read_time, token};
@@ -114,6 +115,7 @@ struct Parser<'a, 's> {
     /// Where a line stands that is known not to look like the others of its table.
     unlike: Option<usize>,
     last_time: LastTime,
+    found: FoundByKey,
     way: Way,
     /// Newlines before this place have been counted …
     counted_to: usize,
@@ -139,6 +141,7 @@ impl<'a, 's> Parser<'a, 's> {
             last: None,
             unlike: None,
             last_time: LastTime::default(),
+            found: FoundByKey::new(options.now_ns as u64),
             way,
             counted_to: 0,
             newlines: 0,
@@ -176,8 +179,9 @@ impl<'a, 's> Parser<'a, 's> {
             measurement: &table.measurement,
             names: &table.shape.names,
             numbers: Numbers {
-                registry: registry.as_ref().map(|all| all.read()),
-                seen: &table.seen,
+                registry: registry.as_ref().map(|registry| registry.read()),
+                tags: &table.tags,
+                found: &mut self.found,
             },
             clock: &mut self.items.clock,
             last_time: &mut self.last_time,
@@ -188,6 +192,10 @@ impl<'a, 's> Parser<'a, 's> {
             self.at = end;
             rows
         });
+        drop(run);
+        if let Some(registry) = registry {
+            self.found.remember(self.text.as_bytes(), &registry);
+        }
         let rows = written.unwrap_or(0);
         self.items.tables.count_cells(index);
         table.pace.learn(rows, self.at - start, room.rows);
@@ -254,9 +262,13 @@ impl<'a, 's> Parser<'a, 's> {
         }
         let table = &mut self.tables[key.table.0];
         if key.series.is_none() {
-            match self.items.tables.batch(key.table).registry() {
-                Some(registry) if series < LOCAL => registry.remember(key.tags, series),
-                _ => drop(table.seen.insert(key.tags, series)),
+            let batch = self.items.tables.batch(key.table);
+            match batch.registry() {
+                Some(registry) if series < LOCAL => {
+                    registry.remember(key.tags, series);
+                    table.tags.learn(key.tags, &self.items.tags, batch);
+                }
+                _ => drop(table.tags.local.insert(key.tags, series)),
             }
         }
         if self.items.row.len() == fields {
@@ -275,7 +287,7 @@ impl<'a, 's> Parser<'a, 's> {
         let tags = &bytes[at..];
         let registry = self.items.tables.batch(table).registry();
         let number = registry.and_then(|registry| registry.read().by_raw(tags));
-        let series = number.or_else(|| self.tables[table.0].seen.get(tags).copied());
+        let series = number.or_else(|| self.tables[table.0].tags.local.get(tags).copied());
         if series.is_some() {
             return Ok(Key { table, tags, series });
         }

@@ -7,8 +7,6 @@
 //! Invariant: a line that is taken is a line that the exact reader would store, with the same
 //! series, values and time.
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use memchr::memchr2;
 
 use pulsora_model::Scalar;
@@ -16,28 +14,12 @@ use pulsora_model::builder::Lanes;
 use pulsora_model::column::Lane;
 use pulsora_model::convert::exact_i64;
 use pulsora_model::limits::TEXT_BYTES_MAX;
-use pulsora_model::series::SeriesReader;
 
+use super::numbers::Numbers;
 use super::scan::{IN_QUOTES, prefix_end, unescape};
 use super::value::{Value, read, read_time};
 use super::words::{Expected, decimal, digits, integer};
 use crate::items::{Clock, Time};
-
-/// Where a run finds the code of a series by its tags as they stand in the body.
-pub(super) struct Numbers<'r, 'a> {
-    /// What numbers the series of the table, if it exists.
-    pub(super) registry: Option<SeriesReader<'r>>,
-    /// The other series that this body has shown.
-    pub(super) seen: &'r HashMap<&'a [u8], u32, RandomState>,
-}
-
-impl Numbers<'_, '_> {
-    #[inline]
-    fn find(&self, tags: &[u8]) -> Option<u32> {
-        let number = self.registry.as_ref().and_then(|registry| registry.by_raw(tags));
-        number.or_else(|| self.seen.get(tags).copied())
-    }
-}
 
 /// The time of the line before: many lines have the same one.
 #[derive(Default)]
@@ -77,7 +59,7 @@ impl Run<'_, '_> {
             b',' => prefix_end(bytes, tags).ok()?,
             _ => return None,
         };
-        let series = self.numbers.find(&bytes[tags..at])?;
+        let series = self.numbers.find(self.text, tags..at)?;
         for (name, lane) in self.names.iter().zip(&mut lanes.values) {
             at = name.after(bytes, at)?;
             at = self.value(at, row, lane)?;

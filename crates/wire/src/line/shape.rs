@@ -6,11 +6,10 @@
 //! Invariant: the fields of a shape are those of a stored entry, all different, so no later bad entry
 //! takes them away.
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use pulsora_model::builder::{FieldIndex, Room};
 
 use super::fields::FieldMemo;
+use super::numbers::LineTags;
 use super::words::Expected;
 
 /// Rows of the first run of a table.
@@ -33,9 +32,7 @@ pub(super) struct LineTable<'a> {
     pub(super) measurement: Expected,
     /// The fields of the last entry.
     pub(super) memo: FieldMemo<'a>,
-    /// Series by their tags as they stand in the body, each after its comma: those that the registry of
-    /// the table does not remember.
-    pub(super) seen: HashMap<&'a [u8], u32, RandomState>,
+    pub(super) tags: LineTags<'a>,
     pub(super) shape: Shape,
     pub(super) pace: Pace,
 }
@@ -46,7 +43,7 @@ impl<'a> LineTable<'a> {
         LineTable {
             measurement: Expected::new(measurement.as_bytes()),
             memo: FieldMemo::default(),
-            seen: HashMap::default(),
+            tags: LineTags::default(),
             shape: Shape::default(),
             pace: Pace::default(),
         }

@@ -15,7 +15,8 @@ use pulsora_model::{
 
 use pulsora_model::builder::Room;
 
-use super::{Clock, Expected, HashMap, LastTime, Numbers, Run};
+use super::{Clock, Expected, LastTime, Numbers, Run};
+use crate::line::numbers::{FoundByKey, LineTags};
 use crate::line::{LineOptions, parse, parse_exactly};
 use crate::mutate::{Random, mutate};
 use crate::parsed::Parsed;
@@ -218,12 +219,13 @@ fn a_run_takes_every_line_that_is_like_the_others() {
     let fields = [batch.typed_field("a", ColumnType::I64), batch.typed_field("b", ColumnType::F64)];
     let fields = fields.map(Result::unwrap);
     let text = format!("{}m a=1i,c=0.25 2\n{BEHIND}", "m a=-10i,b=0.25 2\n".repeat(20));
-    let seen = HashMap::from_iter([(&b""[..], series)]);
+    let mut tags = LineTags::default();
+    tags.local.insert(b"", series);
     let mut run = Run {
         text: &text,
         measurement: &Expected::new(b"m"),
         names: &[Expected::new(b" a="), Expected::new(b",b=")],
-        numbers: Numbers { registry: None, seen: &seen },
+        numbers: Numbers { registry: None, tags: &tags, found: &mut FoundByKey::new(0) },
         clock: &mut Clock::new(Precision::Nanosecond, 77),
         last_time: &mut LastTime::default(),
     };
