@@ -32,7 +32,7 @@ pub(super) const VALID_CSV: &[&[u8]] = &[
 pub(super) const VALID_ARROW: &[&[u8]] = &[include_bytes!("rows.arrow")];
 
 /// A result whose series have no registry, since two registries never look alike.
-fn without_registries(mut parsed: Parsed) -> Parsed {
+pub(super) fn without_registries(mut parsed: Parsed) -> Parsed {
     for write in &mut parsed.tables {
         let series = &mut write.batch.series;
         let SeriesKeys::Known(registry) = &series.keys else { continue };

@@ -21,6 +21,10 @@
 //! time        = "-"? digits, in the precision of the request; absent means now
 //! ```
 //!
+//! `parser.rs` walks over the entries and reads each exactly. Before that a line is guessed to look like
+//! the last one of its table (`shape.rs`): `run.rs` takes lines as long as the guess holds, with
+//! `words.rs` for names and numbers and `numbers.rs` for series. Both ways give the same.
+//!
 //! Where an entry is bad, reading goes on after its last line; a quoted text that is never closed, or
 //! is closed by what looks like the opening quote of a later line, ends at its own line.
 

@@ -1,7 +1,8 @@
 //! The codes of series by their tags as they stand in the body.
 //!
 //! A registry remembers the raw tags of so many series as its cache holds. Those of the others are
-//! read with the names that the last entry had, which gives the key of the series in the registry.
+//! read with the names that the last entry had, which gives the key of the series in the registry;
+//! often that of the next number.
 //!
 //! Not responsible for series that have no number yet.
 
@@ -17,9 +18,10 @@ use super::scan::unescaped;
 use super::words::Expected;
 use crate::items::TagSet;
 
-/// Of so many series that a run finds by their keys one is remembered by its raw tags: soon all, where
-/// the cache holds them, and a small part of the work, where it does not.
-const REMEMBERED: u64 = 8;
+/// Of 2 to the power of this many series that a run finds by their keys one is remembered by its raw
+/// tags, whichever: soon all, where the cache holds them, and a small part of the work, where it does
+/// not.
+const REMEMBERED_BITS: u32 = 3;
 
 /// The tags of a table's lines.
 #[derive(Default)]
@@ -80,6 +82,12 @@ impl Numbers<'_, '_> {
     /// The code of the series whose tags stand in `range` of the body.
     #[inline]
     pub(super) fn find(&mut self, text: &str, range: Range<usize>) -> Option<u32> {
+        if let Some(next) = self.found.next.take()
+            && self.is_number(next, text, &range)
+        {
+            self.found.by_key(next, range);
+            return Some(next);
+        }
         let raw = &text.as_bytes()[range.clone()];
         if let Some(registry) = &self.registry
             && let Some(number) = registry.by_raw(raw)
@@ -89,6 +97,14 @@ impl Numbers<'_, '_> {
         self.find_unremembered(text, range)
     }
 
+    /// Whether the series has this number.
+    fn is_number(&mut self, number: u32, text: &str, range: &Range<usize>) -> bool {
+        let Some(registry) = &self.registry else { return false };
+        (number as usize) < registry.len()
+            && self.tags.key(text, range, &mut self.found.key).is_some()
+            && registry.key(number) == self.found.key.as_bytes()
+    }
+
     fn find_unremembered(&mut self, text: &str, range: Range<usize>) -> Option<u32> {
         if let Some(code) = self.tags.local.get(&text.as_bytes()[range.clone()]) {
             return Some(*code);
@@ -96,10 +112,7 @@ impl Numbers<'_, '_> {
         let registry = self.registry.as_ref()?;
         self.tags.key(text, &range, &mut self.found.key)?;
         let number = registry.by_key(self.found.key.as_bytes())?;
-        self.found.count += 1;
-        if self.found.count % REMEMBERED == 0 {
-            self.found.sample.push((range, number));
-        }
+        self.found.by_key(number, range);
         Some(number)
     }
 }
@@ -107,7 +120,12 @@ impl Numbers<'_, '_> {
 /// Series that runs found by their keys.
 pub(super) struct FoundByKey {
     key: SeriesKeyBuf,
-    count: u64,
+    /// State of a linear congruential generator, so that bodies in step with the sample still have all
+    /// their series in it.
+    random: u64,
+    /// The number behind that of the line before, if that was found by its key: series come back in
+    /// the order in which they got their numbers.
+    next: Option<u32>,
     /// Where the tags stand, and the number, of those to be remembered after the run.
     sample: Vec<(Range<usize>, u32)>,
 }
@@ -115,7 +133,21 @@ pub(super) struct FoundByKey {
 impl FoundByKey {
     /// None yet; `seed` decides which ones are remembered, so that it is not always the same.
     pub(super) fn new(seed: u64) -> FoundByKey {
-        FoundByKey { key: SeriesKeyBuf::default(), count: seed, sample: Vec::new() }
+        FoundByKey { key: SeriesKeyBuf::default(), random: seed, next: None, sample: Vec::new() }
+    }
+
+    /// A series was found by its key. After one of the sample its neighbour is looked for by its raw
+    /// tags again.
+    fn by_key(&mut self, number: u32, tags: Range<usize>) {
+        // The multiplier and the increment are those of Knuth's MMIX; its high bits are good.
+        let (multiplier, increment) = (6_364_136_223_846_793_005, 1_442_695_040_888_963_407);
+        self.random = self.random.wrapping_mul(multiplier).wrapping_add(increment);
+        if self.random >> (64 - REMEMBERED_BITS) == 0 {
+            self.sample.push((tags, number));
+            self.next = None;
+        } else {
+            self.next = Some(number + 1);
+        }
     }
 
     /// Lets the registry remember the sample. The run that read it has ended.
@@ -125,3 +157,6 @@ impl FoundByKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
