@@ -8,14 +8,15 @@ fn tags_of(host: usize) -> String {
     format!(",host=h{host},zone=z\"{}", host % 3)
 }
 
-/// A registry of ten series and tags as their lines name them.
+/// A registry of ten series, one without a host, and tags as their lines name them.
 fn registry(raw_bytes_max: usize) -> (SeriesRegistry, LineTags<'static>) {
-    let registry = SeriesRegistry::new(SeriesLimits { series_max: 10, raw_bytes_max });
+    let registry = SeriesRegistry::new(SeriesLimits { series_max: 11, raw_bytes_max });
     let columns = [ColumnId(2), ColumnId(5)];
     for host in 0..10 {
         let (name, zone) = (format!("h{host}"), format!("z\"{}", host % 3));
         registry.number(&[(columns[0], &name), (columns[1], &zone)]).unwrap();
     }
+    registry.number(&[(columns[1], "z")]).unwrap();
     let names =
         vec![(Expected::new(b",host="), columns[0]), (Expected::new(b",zone="), columns[1])];
     let tags = LineTags { names, ..LineTags::default() };
@@ -84,6 +85,7 @@ fn tags_that_are_not_as_expected_are_not_found() {
         ",host=h1,zone=z\"2",
         ",hosts=h1,zone=z\"1",
         ",host=h10,zone=z\"1",
+        ",host=,zone=z",
     ] {
         let mut found = FoundByKey::new(0);
         assert_eq!(find(&registry, &tags, &mut found, raw), None, "{raw}");

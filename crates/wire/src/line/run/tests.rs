@@ -249,6 +249,15 @@ fn a_column_that_widens_is_guessed_again() {
 }
 
 #[test]
+fn a_run_decides_the_unit_of_times() {
+    let options = LineOptions { precision: Precision::Auto, now_ns: 77 };
+    for (second, third) in [("1700000000", "1700000000000"), ("0", "1700000000"), ("5", "7")] {
+        let body = format!("m i=1i 0\nm i=2i {second}\nm i=3i {third}\nm i=4i {second}\n{BEHIND}");
+        check(body.as_bytes(), &options, &no_tables);
+    }
+}
+
+#[test]
 fn tags_that_are_fields_of_the_table() {
     let schema = table(
         "m",
