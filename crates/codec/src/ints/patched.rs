@@ -91,20 +91,22 @@ fn encode<const ORDER: usize>(values: &[i64], out: &mut Vec<u8>) {
     scale.encode(out);
     let mut numbers = Vec::with_capacity(VECTOR_VALUES);
     let mut entries = Vec::with_capacity(values.len().div_ceil(VECTOR_VALUES));
-    let mut vectors = Vec::new();
     let mut scratch = Exceptions::default();
+    let start = out.len();
     for values in values.chunks(VECTOR_VALUES) {
         numbers.clear();
         scale.divide(values, &mut numbers);
-        let vector = &mut numbers[..];
         let mut entry = [0; directory::COLUMNS_MAX];
-        take_differences::<ORDER>(vector, &mut entry);
-        encode_vector::<ORDER>(vector, &mut entry, &mut scratch, &mut vectors);
-        entry[directory::END] = vectors.len() as i64;
+        take_differences::<ORDER>(&mut numbers, &mut entry);
+        encode_vector::<ORDER>(&mut numbers, &mut entry, &mut scratch, out);
+        entry[directory::END] = (out.len() - start) as i64;
         entries.push(entry);
     }
+    // The directory stands before the vectors, and is known after them.
+    let end = out.len();
     directory::encode(&entries, FIRST + ORDER, out);
-    out.extend_from_slice(&vectors);
+    let directory = out.len() - end;
+    out[start..].rotate_right(directory);
 }
 
 /// Replaces values by their differences, as often as the order says. The first of each lot goes to the

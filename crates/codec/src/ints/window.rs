@@ -17,7 +17,7 @@ mod tests;
 pub(super) const POSITION_BITS: u32 = 10;
 
 /// Up to this width of all numbers, comparing them with the bound of each width takes less time than
-/// counting the width of each: a comparison of eight is one instruction.
+/// counting the width of each: offsets fit 16 bits, and a comparison of 32 is one instruction.
 const NARROW: u32 = 8;
 
 /// Numbers of which the middle one is taken for the middle of all.
@@ -89,17 +89,17 @@ for_each_processor! {
     /// As [`count_widths`] of at most one vector of numbers that all lie within [`NARROW`] bits: an offset has
     /// at most one bit more.
     fn count_narrow(numbers: &[i64], pivot: i64) -> [u32; 65] {
-        let mut offsets = [0u64; VECTOR_VALUES];
+        let mut offsets = [0u16; VECTOR_VALUES];
         for (offset, number) in offsets.iter_mut().zip(numbers) {
-            *offset = zigzag(number.wrapping_sub(pivot));
+            *offset = zigzag(number.wrapping_sub(pivot)) as u16;
         }
         let offsets = &offsets[..numbers.len()];
         let mut counts = [0; 65];
         let mut narrower = 0;
         for (width, slot) in (0..).zip(counts.iter_mut().take(NARROW as usize + 2)) {
-            let count: u64 = offsets.iter().map(|offset| u64::from(offset >> width == 0)).sum();
-            *slot = count as u32 - narrower;
-            narrower = count as u32;
+            let count: u16 = offsets.iter().map(|offset| u16::from(offset >> width == 0)).sum();
+            *slot = u32::from(count - narrower);
+            narrower = count;
         }
         counts
     }
