@@ -7,9 +7,11 @@
 //! - [`server`]: the binary under test and the process it runs in
 //! - [`http`]: one request, one answer, never a retry
 //! - [`pack`]: MessagePack values as bytes
+//! - [`protobuf`]: protobuf messages and snappy blocks as bytes
 //! - [`answers`]: answers as the rows and numbers that tests compare
 
 pub mod answers;
 pub mod http;
 pub mod pack;
+pub mod protobuf;
 pub mod server;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the interop tests with independent readers and writers (DuckDB, pandas, Arrow, msgpack).
+# Runs the interop tests with independent readers and writers (DuckDB, pandas, Arrow, msgpack, Prometheus,
+# OpenTelemetry).
 #
 #   tests/interop/run.sh [path of the pulsora binary] [arguments of pytest...]
 #
@@ -24,5 +25,11 @@ if ! cmp -s "$here/requirements.txt" "$stamp"; then
         || skip 'the libraries cannot be installed (no package index in reach?)'
     cp "$here/requirements.txt" "$stamp"
 fi
+# Prometheus is a system package. Without it its tests are skipped, each with the reason.
+if ! command -v prometheus >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    echo 'interop: installing prometheus'
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update -q && apt-get install -qy --no-install-recommends prometheus; } >/dev/null 2>&1 || true
+fi
 export PULSORA_BIN=$binary PYTHONDONTWRITEBYTECODE=1
-exec "$venv/bin/python" -m pytest -q -p no:cacheprovider "$here" "$@"
+exec "$venv/bin/python" -m pytest -q -rs -p no:cacheprovider "$here" "$@"

@@ -12,10 +12,11 @@ use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use pulsora_model::{Code, Error, Result};
 use pulsora_storage::{Engine, Room};
-use pulsora_wire::body::BodyDecoder;
+use pulsora_wire::body::{BodyDecoder, snappy_len, unpack_snappy};
 use tokio::time::{Instant, timeout};
 
 use crate::context::{Context, Figures};
+use crate::tasks::{INLINE_BYTES, compute};
 
 /// Compressed bytes that are unpacked at once. The worst zstd frame holds 128 KiB in 4 bytes, so one
 /// step adds at most 8 MiB.
@@ -68,6 +69,18 @@ impl<'a> Intake<'a> {
     /// # Errors
     /// `body_too_large` by the announced length, `unsupported_format` by the encoding.
     pub fn open(context: &'a Context, body: Body, max_bytes: u64) -> Result<Intake<'a>> {
+        let encoding = context.header(&header::CONTENT_ENCODING)?;
+        let mut intake = Intake::verbatim(context, body, max_bytes)?;
+        intake.decoder = Some(BodyDecoder::new(encoding, max_bytes)?);
+        intake.zstd = encoding.is_some_and(|text| text.to_ascii_lowercase().contains("zstd"));
+        Ok(intake)
+    }
+
+    /// Starts to read `body`, of at most `max_bytes`, as it comes, whatever its encoding is.
+    ///
+    /// # Errors
+    /// `body_too_large` by the announced length.
+    pub fn verbatim(context: &'a Context, body: Body, max_bytes: u64) -> Result<Intake<'a>> {
         let announced = announced_bytes(context)?;
         if let Some(bytes) = announced.filter(|bytes| *bytes > max_bytes) {
             return Err(Error::new(
@@ -76,15 +89,13 @@ impl<'a> Intake<'a> {
             )
             .hint("send it in parts, or raise ingest.max_body_bytes"));
         }
-        let encoding = context.header(&header::CONTENT_ENCODING)?;
-        let decoder = BodyDecoder::new(encoding, max_bytes)?;
         Ok(Intake {
             context,
             stream: body.into_data_stream(),
             announced,
-            decoder: Some(decoder),
+            decoder: Some(BodyDecoder::verbatim(max_bytes)),
             step: STEP_BYTES,
-            zstd: encoding.is_some_and(|text| text.to_ascii_lowercase().contains("zstd")),
+            zstd: false,
             started: false,
             waiting: Bytes::new(),
             buffer: Vec::new(),
@@ -146,6 +157,25 @@ impl<'a> Intake<'a> {
             .hint(hint));
         }
         Ok((Bytes::from(self.buffer), self.reservation))
+    }
+
+    /// The whole body, which is one block of snappy, unpacked to at most `max_bytes`; and the room
+    /// that it holds.
+    ///
+    /// # Errors
+    /// As [`Intake::whole`]; `malformed_body` when it is no block.
+    pub async fn whole_snappy(self, max_bytes: u64, hint: &str) -> Result<(Bytes, Reservation)> {
+        let context = self.context;
+        let (packed, mut reservation) = self.whole(max_bytes, hint).await?;
+        let len = snappy_len(&packed, max_bytes)?;
+        let room = (len as u64).saturating_mul(ROOM_FACTOR);
+        reservation.grow(room, context.app.config.ingest.max_wait).await?;
+        let unpack = move || unpack_snappy(&packed, max_bytes);
+        let body = match len {
+            ..=INLINE_BYTES => unpack()?,
+            _ => compute(&context.app, unpack).await?,
+        };
+        Ok((Bytes::from(body), reservation))
     }
 
     /// Waits for the next bytes; false when the body has ended, with all of it in the buffer.

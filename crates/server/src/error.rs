@@ -65,6 +65,16 @@ fn retry_after_seconds(code: Code) -> Option<u32> {
     }
 }
 
+/// The error for senders that throw their data away on any 4xx, also on those that mean "later".
+pub fn retryable(error: Error) -> Error {
+    let later =
+        error.code() == Code::SchemaMoved || status(error.code()) == StatusCode::TOO_MANY_REQUESTS;
+    if !later {
+        return error;
+    }
+    Error::new(Code::Overloaded, error.message()).hint("send the request again a little later")
+}
+
 /// An error on its way to a client.
 #[derive(Debug)]
 pub struct HttpError(pub Error);

@@ -65,6 +65,36 @@ where
 {
     let atomic = context.app.config.ingest.atomic_body_bytes;
     let (bytes, _room) = intake.whole(atomic, ATOMIC_HINT).await?;
+    store_bytes(context, bytes, target, parse).await
+}
+
+/// Like [`store_whole`] for a body that is one block of snappy.
+///
+/// # Errors
+/// As [`store_whole`].
+pub async fn store_snappy<P>(
+    context: &Context,
+    intake: Intake<'_>,
+    target: &Target,
+    parse: P,
+) -> Result<Stored>
+where
+    P: Fn(&Bytes, &Arc<Catalog>) -> Result<Parsed> + Clone + Send + 'static,
+{
+    let atomic = context.app.config.ingest.atomic_body_bytes;
+    let (bytes, _room) = intake.whole_snappy(atomic, ATOMIC_HINT).await?;
+    store_bytes(context, bytes, target, parse).await
+}
+
+async fn store_bytes<P>(
+    context: &Context,
+    bytes: Bytes,
+    target: &Target,
+    parse: P,
+) -> Result<Stored>
+where
+    P: Fn(&Bytes, &Arc<Catalog>) -> Result<Parsed> + Clone + Send + 'static,
+{
     let len = bytes.len();
     let stored = store(context, target, len, move |catalog| parse(&bytes, catalog)).await?;
     acknowledged(context, target, &stored);

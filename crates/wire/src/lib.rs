@@ -6,6 +6,7 @@
 pub mod arrow_ipc;
 pub mod body;
 pub mod csv;
+mod exponential;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod items;
@@ -15,8 +16,11 @@ pub mod line;
 pub mod metric;
 pub mod msgpack;
 mod numbers;
+pub mod otlp;
 pub mod parquet_file;
 pub mod parsed;
+mod protobuf;
+pub mod remote_write;
 pub mod results;
 pub mod rows;
 

@@ -11,6 +11,7 @@ mod csv;
 mod json;
 mod line;
 mod msgpack;
+mod remote_write;
 mod transport;
 
 use pulsora_tests::answers::{State, everything};

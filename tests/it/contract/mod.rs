@@ -4,6 +4,7 @@
 //! answers can be compared.
 
 mod clients;
+mod exports;
 mod operations;
 mod points;
 mod rows;

@@ -44,6 +44,10 @@ pub enum Protocol {
     Metric,
     /// Line protocol over plain TCP.
     Tcp,
+    /// Prometheus remote write.
+    RemoteWrite,
+    /// OpenTelemetry metrics.
+    Otlp,
 }
 
 impl Protocol {
@@ -59,6 +63,8 @@ impl Protocol {
             Protocol::Line => "line",
             Protocol::Metric => "metric",
             Protocol::Tcp => "tcp",
+            Protocol::RemoteWrite => "remote_write",
+            Protocol::Otlp => "otlp",
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The two routes that mean different things by their body: `/write` and `/query`.
+//! The routes that mean different things by their body: `/write`, `/api/v1/write` and `/query`.
 
 use axum::body::Body;
 use axum::http::header;
 use pulsora_model::{Code, Error};
 
-use super::{influx, line, metric, sql};
+use super::{influx, line, metric, remote_write, sql};
 use crate::body::Intake;
 use crate::context::Context;
 use crate::error::HttpResult;
@@ -22,6 +22,15 @@ pub async fn write(context: Context, body: Body) -> HttpResult {
         Some(b'{' | b'[') => metric::write(&context, intake).await,
         _ => line::write_lines(&context, intake).await,
     }
+}
+
+/// `POST /api/v1/write`: Prometheus remote write or line protocol, by the content type.
+pub async fn write_v1(context: Context, body: Body) -> HttpResult {
+    let content_type = context.header(&header::CONTENT_TYPE)?.unwrap_or("");
+    if content_type.to_ascii_lowercase().contains("protobuf") {
+        return remote_write::write(context, body).await;
+    }
+    line::write(context, body).await
 }
 
 const LOOK_AHEAD_BYTES: usize = 1 << 10;

@@ -2,7 +2,8 @@
 //!
 //! `health.rs` §1 · `tables.rs` §2 without rows · `row_ingest.rs`, `row_query.rs` §2 rows ·
 //! `metric.rs` §3 · `line.rs` §4 · `msgpack.rs` §5 · `sql.rs` §6 · `databases.rs`, `operations.rs` §7 ·
-//! `influx/` and `arc.rs` what clients of those systems ask beside writing · `dispatch.rs` the two routes that mean different things by their body · `router.rs` which path
+//! `remote_write.rs` §9 · `otlp.rs` §10 · `influx/` and `arc.rs` §8, what clients of those systems ask beside writing ·
+//! `dispatch.rs` the routes that mean different things by their body · `router.rs` which path
 //! goes where.
 
 mod arc;
@@ -14,6 +15,8 @@ mod line;
 mod metric;
 mod msgpack;
 mod operations;
+mod otlp;
+mod remote_write;
 mod router;
 mod row_ingest;
 mod row_query;

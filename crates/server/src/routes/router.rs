@@ -6,8 +6,8 @@ use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result};
 
 use super::{
-    arc, databases, dispatch, health, influx, line, msgpack, operations, row_ingest, row_query,
-    sql, tables,
+    arc, databases, dispatch, health, influx, line, msgpack, operations, otlp, remote_write,
+    row_ingest, row_query, sql, tables,
 };
 use crate::app::App;
 use crate::error::HttpError;
@@ -45,6 +45,9 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/tables/{table}/row/{id}", get(tables::row)),
         ("/write", post(dispatch::write)),
         ("/query", get(influx::get).post(dispatch::query)),
+        ("/api/v1/write", post(dispatch::write_v1)),
+        ("/api/v1/prom/write", post(remote_write::write)),
+        ("/v1/metrics", post(otlp::export)),
         ("/api/v3/write_lp", post(line::write_v3)),
         ("/api/v1/query", get(sql::get).post(sql::post)),
         ("/api/v1/query/arrow", get(sql::get_arrow).post(sql::post_arrow)),
@@ -59,8 +62,7 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/v1/measurements", get(arc::measurements)),
         ("/api/v1/auth/verify", get(arc::verify)),
     ]);
-    let line =
-        ["/api/v2/write", "/api/v1/write", "/api/v1/write/line-protocol", "/api/v1/write/influxdb"];
+    let line = ["/api/v2/write", "/api/v1/write/line-protocol", "/api/v1/write/influxdb"];
     routes.extend(line.map(|path| (path, post(line::write))));
     let msgpack = ["/api/v1/write/msgpack", "/write/v2/msgpack", "/api/v2/msgpack"];
     routes.extend(msgpack.map(|path| (path, post(msgpack::write))));

@@ -100,7 +100,12 @@ fn row_format(protocol: Protocol) -> Option<RowFormat> {
         Protocol::Json => Some(RowFormat::Json),
         Protocol::Arrow => Some(RowFormat::Arrow),
         Protocol::Parquet => Some(RowFormat::Parquet),
-        Protocol::Msgpack | Protocol::Line | Protocol::Metric | Protocol::Tcp => None,
+        Protocol::Msgpack
+        | Protocol::Line
+        | Protocol::Metric
+        | Protocol::Tcp
+        | Protocol::RemoteWrite
+        | Protocol::Otlp => None,
     }
 }
 

@@ -94,6 +94,11 @@ impl BodyDecoder {
         Ok(BodyDecoder { state, written: 0, max_bytes })
     }
 
+    /// Passes a body of at most `max_bytes` on as it is, whatever its first bytes look like.
+    pub fn verbatim(max_bytes: u64) -> BodyDecoder {
+        BodyDecoder { state: State::Identity, written: 0, max_bytes }
+    }
+
     /// Decompresses the next chunk of the body onto the end of `out`.
     ///
     /// # Errors
@@ -217,7 +222,7 @@ fn malformed(encoding: Encoding, reason: &str) -> Error {
         .hint("send the body again, whole")
 }
 
-fn too_large(max_bytes: u64) -> Error {
+pub(super) fn too_large(max_bytes: u64) -> Error {
     Error::new(
         Code::BodyTooLarge,
         format!("the body has more than {max_bytes} bytes (decompressed)"),

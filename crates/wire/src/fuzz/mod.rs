@@ -11,6 +11,8 @@ mod choice;
 mod columns;
 mod json;
 mod line;
+mod otlp;
+mod remote_write;
 mod targets;
 
 pub use choice::Choice;

@@ -4,7 +4,7 @@ use arrow::array::Array;
 use pulsora_model::limits::DETAILS_MAX;
 use pulsora_model::{Result, TableWrite};
 
-use super::{columns, json, line};
+use super::{columns, json, line, otlp, remote_write};
 use crate::Parsed;
 use crate::rows::RowsParsed;
 
@@ -28,6 +28,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "msgpack", parse: columns::msgpack, valid: columns::VALID_MSGPACK },
     Target { name: "csv", parse: columns::csv, valid: columns::VALID_CSV },
     Target { name: "arrow", parse: columns::arrow, valid: columns::VALID_ARROW },
+    Target { name: "remote-write-1", parse: remote_write::version_1, valid: remote_write::VALID_1 },
+    Target { name: "remote-write-2", parse: remote_write::version_2, valid: remote_write::VALID_2 },
+    Target { name: "otlp-protobuf", parse: otlp::protobuf, valid: otlp::VALID_PROTOBUF },
+    Target { name: "otlp-json", parse: otlp::json, valid: otlp::VALID_JSON },
 ];
 
 impl Target {

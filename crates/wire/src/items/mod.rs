@@ -5,15 +5,19 @@
 //! and [`Row`] (the item at hand, before any of it enters a batch), [`Clock`] (the unit of times) and
 //! [`Fault`] (why an item is not stored).
 
+mod budget;
 mod clock;
 mod fault;
+mod label;
 mod row;
 mod store;
 mod tables;
 mod tag_set;
 
+pub(crate) use budget::TagBudget;
 pub(crate) use clock::{Clock, Time};
 pub(crate) use fault::Fault;
+pub(crate) use label::tag_name;
 pub(crate) use row::Row;
 pub(crate) use store::Items;
 pub(crate) use tables::{TableIndex, Tables};
