@@ -1,6 +1,6 @@
 //! Where a text body can be cut, so that a large one is stored in pieces while it arrives.
 
-use memchr::{memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memchr2, memchr3, memrchr};
 
 /// How records of a text format end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,23 +63,38 @@ fn line_protocol(bytes: &[u8]) -> usize {
     boundary
 }
 
+/// Where in a line of line protocol a byte stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Key,
+    Fields,
+    Text,
+}
+
 /// Length of the first line with its line break; `None` when it does not end.
 fn line_protocol_line(bytes: &[u8]) -> Option<usize> {
-    let first = bytes.iter().position(|b| !matches!(b, b' ' | b'\t' | b'\r'))?;
-    let comment = bytes[first] == b'#';
-    let (mut in_fields, mut inside) = (false, false);
-    let mut at = first;
-    while at < bytes.len() {
+    let mut at = bytes.iter().position(|b| !matches!(b, b' ' | b'\t' | b'\r'))?;
+    if bytes[at] == b'#' {
+        return memchr(b'\n', &bytes[at..]).map(|len| at + len + 1);
+    }
+    let mut within = Within::Key;
+    loop {
+        let rest = bytes.get(at..)?;
+        at += match within {
+            Within::Key => memchr3(b'\n', b'\\', b' ', rest),
+            Within::Fields => memchr3(b'\n', b'\\', b'"', rest),
+            Within::Text => memchr2(b'"', b'\\', rest),
+        }?;
         match bytes[at] {
-            b'\n' if !inside => return Some(at + 1),
-            b'\\' if !comment && (inside || bytes.get(at + 1) != Some(&b'\n')) => at += 1,
-            b'"' if in_fields => inside = !inside,
-            b' ' if !comment && !inside => in_fields = true,
+            b'\n' => return Some(at + 1),
+            b' ' => within = Within::Fields,
+            b'"' if within == Within::Text => within = Within::Fields,
+            b'"' => within = Within::Text,
+            _ if within == Within::Text || bytes.get(at + 1) != Some(&b'\n') => at += 1,
             _ => {}
         }
         at += 1;
     }
-    None
 }
 
 /// The first record that is not blank, with everything before it: the header of a CSV body

@@ -14,6 +14,7 @@ use pulsora_model::{
 use super::infer::{Scanned, scan};
 use super::times::decimal;
 use super::{Boundary, RowOptions, RowsParsed, TimeFormat, record_boundary};
+use crate::mutate::Random;
 
 pub(crate) fn table() -> Name {
     Name::literal("t")
@@ -204,6 +205,50 @@ fn time_formats_are_named() {
     assert_eq!(TimeFormat::parse("%d.%m.%Y").unwrap(), TimeFormat::Pattern("%d.%m.%Y".into()));
     assert!(matches!(TimeFormat::parse("ms").unwrap(), TimeFormat::Unit(_)));
     assert!(TimeFormat::parse("parsec").is_err());
+}
+
+/// The end of the last whole line of line protocol, byte by byte.
+fn lines_end(bytes: &[u8]) -> usize {
+    let (mut end, mut at) = (0, 0);
+    let (mut blank, mut comment, mut fields, mut text) = (true, false, false, false);
+    while let Some(byte) = bytes.get(at) {
+        comment |= blank && *byte == b'#';
+        match byte {
+            b'\n' if !text => {
+                end = at + 1;
+                (blank, comment, fields) = (true, false, false);
+                at += 1;
+                continue;
+            }
+            b' ' | b'\t' | b'\r' if blank => {
+                at += 1;
+                continue;
+            }
+            b'\\' if !comment && (text || bytes.get(at + 1) != Some(&b'\n')) => at += 1,
+            b'"' if fields => text = !text,
+            b' ' if !comment && !text => fields = true,
+            _ => {}
+        }
+        blank = false;
+        at += 1;
+    }
+    end
+}
+
+#[test]
+fn lines_are_cut_as_byte_by_byte() {
+    let mut random = Random::new(5);
+    let mut cut = 0;
+    for _ in 0..20_000 {
+        let alphabet = b"ab,= \n\n\\\"#\t\r";
+        let body: Vec<u8> =
+            (0..random.below(40)).map(|_| alphabet[random.below(alphabet.len())]).collect();
+        let expected = lines_end(&body);
+        let found = record_boundary(Boundary::LineProtocol, &body);
+        assert_eq!(found, expected, "{:?}", String::from_utf8_lossy(&body));
+        cut += usize::from(found > 0);
+    }
+    assert!(cut > 5_000, "{cut}");
 }
 
 #[test]
