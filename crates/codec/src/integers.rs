@@ -30,6 +30,9 @@ mod tests;
 /// of 2 to 23 bytes, at most a fifth of a bit per value.
 pub const BLOCK_VALUES: usize = 1024;
 
+/// Differences of the first values say for most blocks whether all of them can be worth it.
+const SAMPLE_VALUES: usize = 64;
+
 /// Tags per difference order: widths 0 to 64.
 const WIDTHS: u8 = 65;
 
@@ -168,13 +171,17 @@ impl Frame {
         let second = block.get(1).map_or(0, |value| value.widen().wrapping_sub(first));
         let heads = [first, second];
         let mut best = Frame::of(0, heads, block.iter().map(|value| value.widen()));
-        if best.width > 0 && block.len() > 1 {
+        let sample = &block[..block.len().min(SAMPLE_VALUES)];
+        // A sample that is as wide already says the same of the whole block.
+        let may_win =
+            |best: &Frame, sample: Frame| block.len() > sample.order && best.width > sample.width;
+        if may_win(&best, Frame::of(1, heads, sample.windows(2).map(difference))) {
             let next = Frame::of(1, heads, block.windows(2).map(difference));
             if next.cost(block.len()) < best.cost(block.len()) {
                 best = next;
             }
         }
-        if best.width > 0 && block.len() > 2 {
+        if may_win(&best, Frame::of(2, heads, sample.windows(3).map(second_difference))) {
             let next = Frame::of(2, heads, block.windows(3).map(second_difference));
             if next.cost(block.len()) < best.cost(block.len()) {
                 best = next;

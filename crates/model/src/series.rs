@@ -22,10 +22,10 @@ use hashbrown::HashTable;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
 
 use crate::error::{Code, Error, Result};
-use crate::ids::ColumnId;
+use crate::ids::{ColumnId, TableId};
 use crate::limits::{SERIES_KEY_BYTES_MAX, SERIES_NUMBERS_MAX};
 
-pub use key::{SeriesKeyBuf, SeriesTags, key_order};
+pub use key::{SeriesKeyBuf, SeriesTags, key_order, tag_order};
 use raw::RawCache;
 use store::KeyStore;
 pub use store::SeriesView;
@@ -48,6 +48,7 @@ impl Default for SeriesLimits {
 
 /// The series of one table. Shared by parsers and engine as `Arc<SeriesRegistry>`.
 pub struct SeriesRegistry {
+    table: TableId,
     limits: SeriesLimits,
     hasher: foldhash::fast::RandomState,
     /// Guards keys and index together.
@@ -82,12 +83,24 @@ impl SeriesRegistry {
     /// A registry without series.
     pub fn new(limits: SeriesLimits) -> SeriesRegistry {
         SeriesRegistry {
+            table: TableId(0),
             limits,
             hasher: foldhash::fast::RandomState::default(),
             state: RwLock::default(),
             len: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
         }
+    }
+
+    /// The registry as that of a table; without this it is of none (0).
+    #[must_use]
+    pub fn of_table(self, table: TableId) -> SeriesRegistry {
+        SeriesRegistry { table, ..self }
+    }
+
+    /// The table whose columns its tags are.
+    pub fn table(&self) -> TableId {
+        self.table
     }
 
     /// A shared lock for many look-ups. The thread drops it before it asks for another one or calls

@@ -104,7 +104,29 @@ fn text(value: &[u8]) -> &str {
     std::str::from_utf8(value).expect("values of a key are text")
 }
 
-/// Order of series: tag by tag in column order, absent first, values by bytes.
+/// Order of tag sets (each ascending by column): tag by tag in column order, absent first, values by
+/// bytes.
+pub fn tag_order<'a>(
+    mut a: impl Iterator<Item = (ColumnId, &'a str)>,
+    mut b: impl Iterator<Item = (ColumnId, &'a str)>,
+) -> Ordering {
+    loop {
+        let unequal = match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => Ordering::Less,
+            (Some(_), None) => Ordering::Greater,
+            // The one that has the earlier tag is the greater: the other lacks it.
+            (Some((a, a_value)), Some((b, b_value))) => {
+                b.cmp(&a).then_with(|| a_value.cmp(b_value))
+            }
+        };
+        if unequal.is_ne() {
+            return unequal;
+        }
+    }
+}
+
+/// [`tag_order`] of canonical keys.
 pub fn key_order(a: &[u8], b: &[u8]) -> Ordering {
     let (mut a, mut b) = (SeriesTags::of(a), SeriesTags::of(b));
     loop {

@@ -271,7 +271,7 @@ impl Config {
     }
 
     /// What the engine is opened with: a quarter of the memory for memtables, a quarter for the
-    /// queue of writes, 15 % for decoded parts of hot segments.
+    /// queue of writes, at most a quarter for series, 15 % for decoded parts of hot segments.
     pub fn storage_options(&self) -> Options {
         let quarter = self.memory.limit / 4;
         Options {
@@ -280,6 +280,7 @@ impl Config {
             flush_bytes: self.storage.flush_bytes,
             memtable_bytes: quarter,
             queue_bytes: quarter,
+            series_bytes: quarter,
             wal_bytes: self.wal.max_bytes,
             reserve_bytes: self.storage.reserve,
             hot_for: self.storage.hot_for,

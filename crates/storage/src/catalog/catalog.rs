@@ -138,6 +138,18 @@ impl Catalog {
         self.registries.get(table)
     }
 
+    /// Every registry.
+    pub(crate) fn registries(&self) -> impl Iterator<Item = &Arc<SeriesRegistry>> {
+        self.registries.iter()
+    }
+
+    /// The same with an empty registry for a table, whose series count anew.
+    pub(crate) fn with_new_registry(&self, table: TableId) -> Catalog {
+        let mut next = self.clone();
+        next.registries.add(table);
+        next
+    }
+
     /// The same with a registry for every table, present and to come.
     pub(crate) fn with_registries(mut self, limits: SeriesLimits) -> Catalog {
         self.registries = Registries::of(self.tables.keys().copied(), limits);

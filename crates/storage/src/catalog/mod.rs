@@ -2,11 +2,12 @@
 //! fitted to it.
 //!
 //! `catalog.rs` the immutable state · `registries.rs` what numbers the series of its tables · `change.rs` what a WAL record can change · `resolve.rs` rows
-//! against a schema: which changes they need, and their columns by id.
+//! against a schema: which changes they need, and their columns by id · `numbering.rs` their series.
 
 #[allow(clippy::module_inception)] // the folder is the topic, the file its noun
 mod catalog;
 mod change;
+mod numbering;
 mod registries;
 mod resolve;
 

@@ -28,10 +28,16 @@ impl Registries {
         self.by_table.get(&table)
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<SeriesRegistry>> {
+        self.by_table.values()
+    }
+
     /// Begins with a table: a new one, or one whose registry is given up.
     pub fn add(&mut self, table: TableId) {
         if let Some(limits) = self.limits {
-            self.by_table.insert(table, Arc::new(SeriesRegistry::new(limits)));
+            let registry = SeriesRegistry::new(limits).of_table(table);
+            self.by_table.insert(table, Arc::new(registry));
         }
     }
 

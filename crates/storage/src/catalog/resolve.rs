@@ -4,7 +4,6 @@
 //! that was parsed against an older schema is checked again here, and what no longer fits is refused
 //! before anything is logged.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, UInt64Array};
@@ -14,7 +13,6 @@ use pulsora_model::batch::SeriesKeys;
 use pulsora_model::convert::{Conversion, conversion, exact_i64, exact_u64};
 use pulsora_model::limits::COLUMNS_MAX;
 use pulsora_model::schema::TableOptions;
-use pulsora_model::series::SeriesTags;
 use pulsora_model::time::parse_time;
 use pulsora_model::{
     Batch, Code, Column, ColumnId, ColumnKind, ColumnType, Error, FieldColumn, Mode, Name, Result,
@@ -23,7 +21,7 @@ use pulsora_model::{
 
 use super::catalog::Catalog;
 use super::change::CatalogChange;
-use crate::memtable::Series;
+use super::numbering::series_numbers;
 
 /// Rows with their columns by id, as they go into the log and the memtable.
 #[derive(Clone, Debug)]
@@ -31,9 +29,9 @@ pub(crate) struct ResolvedRows {
     pub table: TableId,
     pub schema_version: u32,
     pub rows: usize,
-    /// The distinct tag sets.
-    pub series: Vec<Series>,
-    /// The set of each row.
+    /// What numbers the series of the table.
+    pub registry: Arc<SeriesRegistry>,
+    /// The number of each row's series there.
     pub codes: ScalarBuffer<u32>,
     pub time: ScalarBuffer<i64>,
     /// Ascending by column id; never untyped.
@@ -104,7 +102,14 @@ pub(crate) fn resolve(
     now_ns: i64,
 ) -> Result<Resolution> {
     let mut work = Work { catalog: Arc::clone(catalog), changes: Vec::new() };
-    let schema = match catalog.find_table(database, &write.table) {
+    let present = catalog.find_table(database, &write.table);
+    if let SeriesKeys::Known(registry) = &write.batch.series.keys
+        && present.as_ref().is_none_or(|schema| schema.id != registry.table())
+    {
+        let message = format!("table {:?} was dropped after the rows were read", &*write.table);
+        return Err(Error::new(Code::SchemaMoved, message).hint("send the rows again"));
+    }
+    let schema = match present {
         Some(schema) => schema,
         None => work.create(database, write, now_ns)?,
     };
@@ -207,18 +212,15 @@ impl Work {
             }
         }
         fields.sort_by_key(|(id, _, _)| *id);
-        let (series, codes) = match &batch.series.keys {
-            SeriesKeys::Sets { sets, .. } => {
-                (series_of(*sets, &mut tags), batch.series.codes.clone())
-            }
-            SeriesKeys::Known(registry) => known_series(registry, &batch.series.codes),
-        };
+        let registry = self.catalog.registry(schema.id).cloned();
+        let registry = registry.ok_or_else(|| Error::internal("a table without a registry"))?;
+        let codes = series_numbers(&batch.series, tags, &registry)?;
         let version = self.catalog.table_by_id(schema.id).map_or(schema.version, |s| s.version);
         Ok(ResolvedRows {
             table: schema.id,
             schema_version: version,
             rows: batch.rows,
-            series,
+            registry,
             codes,
             time: batch.time.clone(),
             fields,
@@ -358,33 +360,6 @@ fn new_columns(options: &TableOptions, batch: &Batch) -> Result<Vec<Column>> {
     }
     let column = |(i, (name, kind, ty))| Column { id: ColumnId(i as u32 + 1), name, kind, ty };
     Ok(columns.into_iter().enumerate().map(column).collect())
-}
-
-fn series_of(sets: usize, tags: &mut [(ColumnId, &StringArray)]) -> Vec<Series> {
-    tags.sort_by_key(|(id, _)| *id);
-    (0..sets)
-        .map(|set| Series {
-            tags: tags
-                .iter()
-                .filter(|(_, values)| values.is_valid(set) && !values.value(set).is_empty())
-                .map(|(id, values)| (*id, values.value(set).into()))
-                .collect(),
-        })
-        .collect()
-}
-
-fn known_series(registry: &SeriesRegistry, codes: &[u32]) -> (Vec<Series>, ScalarBuffer<u32>) {
-    let (mut series, mut sets) = (Vec::new(), HashMap::new());
-    let reader = registry.read();
-    let mut set_of = |code: &u32| {
-        *sets.entry(*code).or_insert_with(|| {
-            let tags = SeriesTags::of(reader.key(*code));
-            series.push(Series { tags: tags.map(|(id, value)| (id, value.into())).collect() });
-            series.len() as u32 - 1
-        })
-    };
-    let codes = codes.iter().map(&mut set_of).collect();
-    (series, codes)
 }
 
 fn resolve_ids(

@@ -204,7 +204,8 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
             let part = Untouched { files: Arc::clone(&self.env.files), log };
             let env = Env { files: Arc::new(part), ..self.env.clone() };
             let wal = self.dir.join("wal");
-            let follow = |record| rows.as_mut().map_or(Ok(()), |rows| rows.record(record));
+            let follow =
+                |record, _: &mut _| rows.as_mut().map_or(Ok(()), |rows| rows.record(record));
             match replay(&env, &wal, Recover::Strict, follow) {
                 Ok(replayed) if replayed.torn_groups > 0 => self.note(
                     name,
@@ -215,7 +216,7 @@ impl<P: FnMut(CheckProgress<'_>)> Check<'_, P> {
                     self.problem(&*name, plain(error.message()));
                     // Behind a gap nothing says what later records are about.
                     rows = None;
-                    let skipped = replay(&env, &wal, Recover::SkipCorrupt, |_| Ok(()));
+                    let skipped = replay(&env, &wal, Recover::SkipCorrupt, |_, _| Ok(()));
                     if let Ok(groups) = skipped.map(|replayed| replayed.skipped_groups)
                         && groups > 1
                     {

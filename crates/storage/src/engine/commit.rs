@@ -27,7 +27,7 @@ use crate::flush::plan::{OpenFigures, Pressure, plan};
 use crate::flush::run::release_through;
 use crate::memtable::{Memtable, MemtableView};
 use crate::read::Published;
-use crate::wal::{Group, Record, Wal};
+use crate::wal::{Dictionary, Group, Record, Wal};
 
 /// Bytes of requests in one group: at a disk of 1 GB/s about a tenth of a second.
 const GROUP_BYTES: u64 = 64 << 20;
@@ -53,6 +53,8 @@ type Fitted = (Vec<CatalogChange>, Vec<ResolvedRows>, Durability);
 pub(super) struct Committer {
     shared: Arc<Shared>,
     wal: Wal,
+    /// The tag sets that the open log file defines.
+    dictionary: Dictionary,
     catalog: Arc<Catalog>,
     memtables: BTreeMap<TableId, Memtable>,
     row_id_max: BTreeMap<TableId, u64>,
@@ -82,6 +84,7 @@ impl Committer {
         Committer {
             shared,
             wal: start.wal,
+            dictionary: Dictionary::default(),
             catalog,
             memtables: start.memtables,
             row_id_max: start.row_id_max,
@@ -267,6 +270,52 @@ impl Committer {
 
     /// Writes the group; says whether it must be synced before it is answered.
     fn log(&mut self, prepared: &[Prepared]) -> Result<bool> {
+        let written = self.write_group(prepared);
+        match &written {
+            Ok(_) => self.dictionary.keep(),
+            Err(_) => self.dictionary.take_back(),
+        }
+        written
+    }
+
+    fn write_group(&mut self, prepared: &[Prepared]) -> Result<bool> {
+        self.dictionary.begin_group(self.wal.file());
+        let (mut group, mut sync) = self.encode(prepared)?;
+        // A file that is new in this moment defines nothing yet.
+        while group.records > 0
+            && self.wal_result(|wal, group| wal.make_room(group.len()), &group)?
+            && !self.dictionary.move_group(self.wal.file())
+        {
+            self.dictionary.begin_group(self.wal.file());
+            (group, sync) = self.encode(prepared)?;
+        }
+        if group.records == 0 {
+            return Ok(false);
+        }
+        self.wal_result(Wal::write, &group)?;
+        let counters = &self.shared.counters;
+        counters.groups_written.fetch_add(1, Ordering::Relaxed);
+        counters.records_written.fetch_add(u64::from(group.records), Ordering::Relaxed);
+        counters.wal_bytes_written.fetch_add(group.len() as u64, Ordering::Relaxed);
+        self.note_log_files();
+        Ok(sync)
+    }
+
+    /// What the log answers; after a failed sync nothing may be written any more.
+    fn wal_result<T>(
+        &mut self,
+        step: impl FnOnce(&mut Wal, &Group) -> Result<T>,
+        group: &Group,
+    ) -> Result<T> {
+        step(&mut self.wal, group).inspect_err(|error| {
+            if self.wal.failed() {
+                self.shared.poison(&format!("{error}"));
+            }
+        })
+    }
+
+    /// The bytes of a group, and whether it must be synced before it is answered.
+    fn encode(&mut self, prepared: &[Prepared]) -> Result<(Group, bool)> {
         let mut group = Group::new();
         let mut sync = false;
         for request in prepared.iter().filter(|request| request.receipt.changed) {
@@ -276,25 +325,11 @@ impl Committer {
             if request.changes.is_empty() && rows.is_empty() {
                 continue;
             }
-            let body = Record::encode(request.sequence, &request.changes, rows.iter())?;
+            let dictionary = &mut self.dictionary;
+            let body = Record::encode(request.sequence, &request.changes, rows.iter(), dictionary)?;
             group.push(request.sequence, &body, !request.changes.is_empty());
         }
-        if group.records == 0 {
-            return Ok(false);
-        }
-        let bytes = group.len() as u64;
-        if let Err(error) = self.wal.write(&group) {
-            if self.wal.failed() {
-                self.shared.poison(&format!("{error}"));
-            }
-            return Err(error);
-        }
-        let counters = &self.shared.counters;
-        counters.groups_written.fetch_add(1, Ordering::Relaxed);
-        counters.records_written.fetch_add(u64::from(group.records), Ordering::Relaxed);
-        counters.wal_bytes_written.fetch_add(bytes, Ordering::Relaxed);
-        self.note_log_files();
-        Ok(sync)
+        Ok((group, sync))
     }
 
     fn note_log_files(&mut self) {
@@ -353,7 +388,7 @@ impl Committer {
             if self.catalog.table_by_id(table).is_none() {
                 continue; // dropped later in the same group
             }
-            self.memtable(table).append(group)?;
+            self.memtable(table)?.append(group)?;
             touched.push(table);
         }
         touched.sort_unstable();
@@ -363,13 +398,15 @@ impl Committer {
         Ok(touched)
     }
 
-    fn memtable(&mut self, table: TableId) -> &mut Memtable {
+    fn memtable(&mut self, table: TableId) -> Result<&mut Memtable> {
         let now_ns = self.shared.env.clock.monotonic_ns();
+        let registry = self.catalog.registry(table);
+        let registry = registry.ok_or_else(|| Error::internal("a table without a registry"))?;
         let next = &mut self.next_memtable;
-        self.memtables.entry(table).or_insert_with(|| {
+        Ok(self.memtables.entry(table).or_insert_with(|| {
             *next += 1;
-            Memtable::new(table, *next, now_ns)
-        })
+            Memtable::new(table, *next, now_ns, registry)
+        }))
     }
 
     fn publish(&self, prepared: &[Prepared], touched: &[TableId]) {
@@ -457,7 +494,8 @@ impl Committer {
             .filter(|memtable| memtable.rows() > 0)
             .map(|memtable| Arc::new(memtable.view(true)))
             .collect();
-        if sealed.is_empty() {
+        let turned = self.turn_registries(tables);
+        if sealed.is_empty() && !turned {
             return;
         }
         self.shared.publish(|before| {
@@ -467,9 +505,46 @@ impl Committer {
                 views.retain(|other| other.number != view.number);
                 views.push(Arc::clone(view));
             }
-            (Published { memtables: Arc::new(memtables), ..before.clone() }, ())
+            let catalog = Arc::clone(&self.catalog);
+            (Published { catalog, memtables: Arc::new(memtables), ..before.clone() }, ())
         });
         self.shared.wake_flush();
+    }
+
+    /// Gives up the registries of tables that have just been sealed while all registries take more than
+    /// their share: what of their series still comes is counted anew. Says whether there were any.
+    fn turn_registries(&mut self, sealed: &[TableId]) -> bool {
+        let mut bytes = self.registry_bytes();
+        let size = |catalog: &Catalog, table: &TableId| {
+            catalog.registry(*table).map_or(0, |registry| registry.size_bytes() as u64)
+        };
+        let mut largest_first = sealed.to_vec();
+        largest_first.sort_by_key(|table| std::cmp::Reverse(size(&self.catalog, table)));
+        let mut turned = false;
+        for table in largest_first {
+            if bytes <= self.shared.options.series_bytes {
+                break;
+            }
+            bytes -= size(&self.catalog, &table);
+            self.catalog = Arc::new(self.catalog.with_new_registry(table));
+            turned = true;
+        }
+        turned
+    }
+
+    /// Bytes of all registries.
+    fn registry_bytes(&self) -> u64 {
+        self.catalog.registries().map(|registry| registry.size_bytes() as u64).sum()
+    }
+
+    /// The table with the largest registry, if they take far more than their share: refused requests may
+    /// have brought series without rows, which no seal counts.
+    fn bloated_registry(&self) -> Option<TableId> {
+        if self.registry_bytes() <= self.shared.options.series_bytes / 2 * 3 {
+            return None;
+        }
+        let largest = self.catalog.registries().max_by_key(|registry| registry.size_bytes());
+        largest.filter(|registry| !registry.is_empty()).map(|registry| registry.table())
     }
 
     fn seal_all(&mut self) {
@@ -544,6 +619,9 @@ impl Committer {
         if !self.shared.reserve.is_held() && self.shared.reserve.try_hold() {
             tracing::info!("the disk has space again: writes go on");
             self.shared.wake_flush();
+        }
+        if let Some(table) = self.bloated_registry() {
+            self.seal(&[table]);
         }
         self.seal_due();
     }

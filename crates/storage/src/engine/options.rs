@@ -99,6 +99,8 @@ pub struct Options {
     pub queue_bytes: u64,
     /// How many series a table may have, and how much of them is kept for parsers.
     pub series: SeriesLimits,
+    /// Series of all tables that are kept in memory, bytes: past it, tables that are sealed forget theirs.
+    pub series_bytes: u64,
     /// Log size at which whatever pins the oldest file is flushed, bytes.
     pub wal_bytes: u64,
     /// Size of one log file, allocated ahead, bytes.
@@ -139,6 +141,7 @@ impl Options {
             memtable_bytes: 256 << 20,
             queue_bytes: 256 << 20,
             series: SeriesLimits::default(),
+            series_bytes: 256 << 20,
             wal_bytes: 1 << 30,
             wal_file_bytes: 64 << 20,
             sync_interval: Duration::from_secs(1),
@@ -157,6 +160,13 @@ impl Options {
     /// Whether flushes write hot segments.
     pub(crate) fn flushes_hot(&self) -> bool {
         !self.hot_for.is_zero() || self.cold_format == ColdFormat::Native
+    }
+
+    /// Limits of the registry of a table. What parsers remember takes a small part of the memory.
+    pub(crate) fn series_limits(&self) -> SeriesLimits {
+        let raw_bytes_max = usize::try_from(self.series_bytes / 8).unwrap_or(usize::MAX);
+        let raw_bytes_max = self.series.raw_bytes_max.min(raw_bytes_max);
+        SeriesLimits { raw_bytes_max, ..self.series }
     }
 
     /// # Errors

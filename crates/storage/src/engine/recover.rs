@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pulsora_env::{Env, LocalStore, Store};
-use pulsora_model::{Code, Error, Result, Sequence, TableId};
+use pulsora_model::{Code, Error, Result, Sequence, SeriesRegistry, TableId};
 
 use super::commit::CommitterStart;
 use super::options::{Options, Recover};
@@ -21,7 +21,7 @@ use crate::manifest::{Edit, ManifestLog, ManifestState, Version};
 use crate::memtable::Memtable;
 use crate::read::Published;
 use crate::segment::SegmentAccess;
-use crate::wal::{Record, Section, Wal, replay};
+use crate::wal::{FileSets, LoggedRows, Record, Section, Wal, replay};
 
 const LOCK: &str = "LOCK";
 const WAL_DIR: &str = "wal";
@@ -57,7 +57,7 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
     remove_orphans(&*store, &["cold/", "hot/"], manifest.state())?;
     let mut replayed = Replayed::new(env, manifest.state(), &options);
     let wal_dir = dir.join(WAL_DIR);
-    let log = replay(env, &wal_dir, options.recover, |record| replayed.record(record))?;
+    let log = replay(env, &wal_dir, options.recover, |record, sets| replayed.record(record, sets))?;
     log.settle(env)?;
     replayed.append_rest()?;
     let last = replayed.last.max(manifest.state().last).max(log.last);
@@ -99,7 +99,7 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         reserve,
         SegmentIds::new(epoch),
     );
-    let skipped = log.skipped_groups + replayed.misfits;
+    let skipped = log.skipped_groups + log.lost_records + replayed.misfits;
     shared.counters.skipped_groups.store(log.skipped_groups, Ordering::Relaxed);
     shared.counters.torn_groups.store(log.torn_groups, Ordering::Relaxed);
     *shared.wal_files.lock() = log.files;
@@ -168,7 +168,7 @@ impl Replayed {
         Replayed {
             recover: options.recover,
             misfits: 0,
-            catalog: Arc::new(state.catalog.clone().with_registries(options.series)),
+            catalog: Arc::new(state.catalog.clone().with_registries(options.series_limits())),
             catalog_through: state.catalog_through,
             flushed: state.flushed.iter().map(|(table, seq)| (*table, *seq)).collect(),
             row_id_max: state.row_ids.iter().map(|(table, id)| (*table, *id)).collect(),
@@ -182,12 +182,12 @@ impl Replayed {
         }
     }
 
-    fn record(&mut self, record: Record) -> Result<()> {
+    fn record(&mut self, record: Record, sets: &mut FileSets) -> Result<()> {
         self.last = self.last.max(record.sequence);
         for section in record.sections {
             match section {
                 Section::Change(change) => self.change(record.sequence, change)?,
-                Section::Rows(rows) => self.rows(record.sequence, rows)?,
+                Section::Rows(rows) => self.rows(record.sequence, rows, sets)?,
             }
         }
         Ok(())
@@ -217,7 +217,12 @@ impl Replayed {
         Ok(())
     }
 
-    fn rows(&mut self, sequence: Sequence, mut rows: ResolvedRows) -> Result<()> {
+    fn rows(
+        &mut self,
+        sequence: Sequence,
+        mut rows: LoggedRows,
+        sets: &mut FileSets,
+    ) -> Result<()> {
         let table = rows.table;
         let covered = self.flushed.get(&table).is_some_and(|flushed| sequence <= *flushed);
         // A table that is gone from the catalog was dropped further on.
@@ -232,6 +237,7 @@ impl Replayed {
             let known = self.row_id_max.entry(table).or_default();
             *known = (*known).max(highest);
         }
+        let rows = rows.resolve(self.registry(table)?, sets)?;
         let count = self.waiting_rows.entry(table).or_default();
         *count += rows.rows;
         let full = *count >= CHUNK_ROWS;
@@ -242,12 +248,18 @@ impl Replayed {
     fn append(&mut self, table: TableId) -> Result<()> {
         self.waiting_rows.remove(&table);
         let Some(group) = self.waiting.remove(&table) else { return Ok(()) };
+        let registry = Arc::clone(self.registry(table)?);
         let (next, now_ns) = (&mut self.next_memtable, self.now_ns);
         let memtable = self.memtables.entry(table).or_insert_with(|| {
             *next += 1;
-            Memtable::new(table, *next, now_ns)
+            Memtable::new(table, *next, now_ns, &registry)
         });
         memtable.append(group)
+    }
+
+    fn registry(&self, table: TableId) -> Result<&Arc<SeriesRegistry>> {
+        let registry = self.catalog.registry(table);
+        registry.ok_or_else(|| Error::internal("rows of the log for a table without a registry"))
     }
 
     fn append_rest(&mut self) -> Result<()> {

@@ -5,7 +5,8 @@
 //! Invariants: runs ascend by key, and the times of a run do, too; equal keys stand in arrival order in
 //! append tables, and in upsert tables a key stands once, with the older rows of it aside.
 
-use crate::memtable::SeriesTable;
+use pulsora_model::series::SeriesView;
+
 use crate::segment::{PAGE_ROWS, page_and_row, row_place};
 
 #[cfg(test)]
@@ -65,7 +66,7 @@ impl<'a> KeyPages<'a> {
     }
 
     /// Brings rows into key order; `fold` keeps one row of each key.
-    pub fn sort(&self, wanted: &Wanted, series: &SeriesTable, fold: bool) -> KeyOrder {
+    pub fn sort(&self, wanted: &Wanted, series: &SeriesView, fold: bool) -> KeyOrder {
         let mut order = KeyOrder::default();
         match wanted {
             Wanted::Places(places) if places.len() < series.len() / SERIES_PER_ROW => {
@@ -88,7 +89,7 @@ impl<'a> KeyPages<'a> {
     fn sort_counting<I: Iterator<Item = (u32, u32)>>(
         &self,
         rows: impl Fn() -> I,
-        series: &SeriesTable,
+        series: &SeriesView,
         order: &mut KeyOrder,
     ) {
         // By series: its number of rows, then the position of its next row.
@@ -114,7 +115,7 @@ impl<'a> KeyPages<'a> {
         });
     }
 
-    fn sort_few(&self, places: &[u32], series: &SeriesTable, order: &mut KeyOrder) {
+    fn sort_few(&self, places: &[u32], series: &SeriesView, order: &mut KeyOrder) {
         let ranks = series.ranks();
         let ranked = places.iter().map(|place| (ranks[self.code(*place) as usize], *place));
         let mut ranked: Vec<(u32, u32)> = ranked.collect();

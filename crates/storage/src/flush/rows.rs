@@ -98,7 +98,7 @@ impl<'a> MemtableRows<'a> {
             runs: &order.runs,
             older: &order.older,
             columns: &self.columns,
-            tag: &|number, tag| series.series(number).tag(tag),
+            tag: &|number, tag| series.tags(number).tag(tag),
         })
     }
 }

@@ -10,9 +10,9 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::ArrayRef;
 use arrow::buffer::ScalarBuffer;
 use foldhash::fast::FixedState;
+use pulsora_model::series::SeriesView;
 use pulsora_model::{ColumnId, Sequence};
 
-use super::series::SeriesTable;
 use crate::read::TimeRange;
 
 /// Rows of one table in arrival order.
@@ -24,7 +24,7 @@ pub(crate) struct Chunk {
     pub last: Sequence,
     pub min_time_ns: i64,
     pub max_time_ns: i64,
-    /// Series number of each row, by the memtable's table.
+    /// Series number of each row, by the registry of the memtable.
     pub series: ScalarBuffer<u32>,
     pub time: ScalarBuffer<i64>,
     /// Fields by column id, ascending.
@@ -130,7 +130,7 @@ impl Chunk {
     }
 
     /// The key order, computed on first use: one counting sort by series, then each run by time.
-    pub fn sorted(&self, series: &SeriesTable) -> Arc<SortedRows> {
+    pub fn sorted(&self, series: &SeriesView) -> Arc<SortedRows> {
         self.sorted.get_or_init(|| Arc::new(sort(&self.series, &self.time, series))).clone()
     }
 }
@@ -161,15 +161,14 @@ fn spans(times: &[i64], min_ns: i64, max_ns: i64) -> Vec<TimeRange> {
     spans
 }
 
-fn sort(codes: &[u32], time: &[i64], series: &SeriesTable) -> SortedRows {
+fn sort(codes: &[u32], time: &[i64], series: &SeriesView) -> SortedRows {
     let mut counts = vec![0u32; series.len()];
     for code in codes {
         counts[*code as usize] += 1;
     }
     let mut present: Vec<u32> =
         (0..series.len() as u32).filter(|code| counts[*code as usize] > 0).collect();
-    let ranks = series.ranks();
-    present.sort_unstable_by_key(|code| ranks[*code as usize]);
+    series.sort(&mut present);
     let mut runs = Vec::with_capacity(present.len());
     let mut next = 0;
     for code in present {

@@ -11,10 +11,10 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{Array, ArrayRef, MutableArrayData, make_array, new_null_array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{cast, concat};
-use pulsora_model::{ColumnId, Result, Sequence, TableId};
+use pulsora_model::series::SeriesView;
+use pulsora_model::{ColumnId, Error, Result, Sequence, SeriesRegistry, TableId};
 
 use super::chunk::Chunk;
-use super::series::{SeriesIndex, SeriesTable};
 use super::tiers::merged_from;
 use crate::catalog::ResolvedRows;
 
@@ -31,7 +31,8 @@ pub(crate) struct MemtableView {
     pub table: TableId,
     /// Number of the memtable, rising over all tables; tells views of one memtable from the next one.
     pub number: u64,
-    pub series: SeriesTable,
+    /// The series of the table, those of these rows among them.
+    pub series: SeriesView,
     /// By sequence, ascending.
     pub chunks: Vec<Arc<Chunk>>,
     pub rows: usize,
@@ -50,21 +51,38 @@ pub(crate) struct MemtableView {
 pub(crate) struct Memtable {
     table: TableId,
     number: u64,
-    index: SeriesIndex,
+    registry: Arc<SeriesRegistry>,
+    /// The series so far, those of all rows among them.
+    series: SeriesView,
+    /// Bytes of the registry when the memtable began.
+    registry_bytes: usize,
     chunks: Vec<Arc<Chunk>>,
     opened_ns: u64,
 }
 
 impl Memtable {
     /// An empty memtable.
-    pub fn new(table: TableId, number: u64, opened_ns: u64) -> Memtable {
-        Memtable { table, number, index: SeriesIndex::default(), chunks: Vec::new(), opened_ns }
+    pub fn new(
+        table: TableId,
+        number: u64,
+        opened_ns: u64,
+        registry: &Arc<SeriesRegistry>,
+    ) -> Memtable {
+        Memtable {
+            table,
+            number,
+            registry: Arc::clone(registry),
+            series: registry.view(),
+            registry_bytes: registry.size_bytes(),
+            chunks: Vec::new(),
+            opened_ns,
+        }
     }
 
     /// Appends the rows of one group, in log order.
     ///
     /// # Errors
-    /// `internal` when columns do not fit together.
+    /// `internal` when columns do not fit together, or series are those of another registry.
     pub fn append(&mut self, group: Vec<(Sequence, ResolvedRows)>) -> Result<()> {
         let mut together: Vec<(Sequence, ResolvedRows)> = Vec::new();
         for part in group {
@@ -92,21 +110,25 @@ impl Memtable {
             self.chunks.truncate(first);
             self.chunks.push(Arc::new(merged));
         }
+        if self.series.len() < self.registry.len() {
+            self.series = self.registry.view();
+        }
         Ok(())
     }
 
-    fn chunk_of(&mut self, mut group: Vec<(Sequence, ResolvedRows)>) -> Result<Chunk> {
+    fn chunk_of(&self, group: Vec<(Sequence, ResolvedRows)>) -> Result<Chunk> {
         let rows = group.iter().map(|(_, rows)| rows.rows).sum();
-        let mut codes = Vec::with_capacity(rows);
-        let mut time: Vec<i64> = Vec::with_capacity(rows);
-        for (_, part) in &mut group {
-            let numbers: Vec<u32> = std::mem::take(&mut part.series)
-                .into_iter()
-                .map(|s| self.index.number(s))
-                .collect();
-            codes.extend(part.codes.iter().map(|code| numbers[*code as usize]));
-            time.extend_from_slice(&part.time);
+        if !group.iter().all(|(_, part)| Arc::ptr_eq(&part.registry, &self.registry)) {
+            return Err(Error::internal("rows with series of another registry"));
         }
+        let (codes, time) = match &group[..] {
+            [(_, only)] => (only.codes.clone(), only.time.clone()),
+            parts => {
+                let codes: Vec<&[u32]> = parts.iter().map(|(_, part)| &part.codes[..]).collect();
+                let times: Vec<&[i64]> = parts.iter().map(|(_, part)| &part.time[..]).collect();
+                (codes.concat().into(), times.concat().into())
+            }
+        };
         let ids = group.iter().all(|(_, part)| part.ids.is_some()).then(|| {
             group
                 .iter()
@@ -132,8 +154,8 @@ impl Memtable {
             last: group.last().map_or(Sequence(0), |(sequence, _)| *sequence),
             min_time_ns: time.iter().copied().min().unwrap_or(i64::MAX),
             max_time_ns: time.iter().copied().max().unwrap_or(i64::MIN),
-            series: codes.into(),
-            time: time.into(),
+            series: codes,
+            time,
             columns: concat_columns(&parts)?,
             ids,
             user_ids,
@@ -150,9 +172,10 @@ impl Memtable {
         self.chunks.iter().map(|chunk| chunk.rows).sum()
     }
 
-    /// Bytes held, about.
+    /// Bytes held, about; of series those that came with these rows.
     pub fn size_bytes(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + self.index.size_bytes()
+        let series = self.registry.size_bytes().saturating_sub(self.registry_bytes);
+        self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + series
     }
 
     /// Monotonic clock at the first row, nanoseconds.
@@ -170,7 +193,7 @@ impl Memtable {
         MemtableView {
             table: self.table,
             number: self.number,
-            series: self.index.published(),
+            series: self.series.clone(),
             chunks: self.chunks.clone(),
             rows: self.rows(),
             bytes: self.size_bytes(),

@@ -17,20 +17,21 @@ use arrow::array::{
 };
 use arrow::compute::{cast, take};
 use arrow::datatypes::{Schema, SchemaRef, UInt32Type};
+use pulsora_model::series::{SeriesTags, SeriesView};
 use pulsora_model::types::UTC;
 use pulsora_model::{Column, ColumnId, ColumnKind, ColumnType, Error, Mode, Result, TableSchema};
 use roaring::RoaringBitmap;
 
 use super::scan::{ScanCounters, TimeRange};
 use super::source::Ask;
-use crate::memtable::{Chunk, Series, SeriesTable, SortedRows};
+use crate::memtable::{Chunk, SortedRows};
 
 /// A chunk with what is needed to read it.
 #[derive(Clone)]
 pub(crate) struct ChunkSource {
     pub chunk: Arc<Chunk>,
     /// The series of its memtable.
-    pub series: Arc<SeriesTable>,
+    pub series: SeriesView,
     /// Rows whose ids newer rows replace.
     pub gone: Option<Arc<RoaringBitmap>>,
 }
@@ -48,11 +49,11 @@ impl ChunkSource {
     }
 
     /// Smallest and largest series.
-    pub fn key_range(&self) -> (&Series, &Series) {
+    pub fn key_range(&self) -> (SeriesTags<'_>, SeriesTags<'_>) {
         let sorted = self.sorted();
         let series = |run: Option<&(u32, u32, u32)>| {
             // A chunk has at least one row.
-            self.series.series(run.map_or(0, |run| run.0))
+            self.series.tags(run.map_or(0, |run| run.0))
         };
         (series(sorted.runs.first()), series(sorted.runs.last()))
     }
@@ -127,7 +128,7 @@ impl ChunkSource {
         let mut values: Vec<Option<&str>> = predicate.values.iter().map(Option::as_deref).collect();
         values.sort_unstable();
         values.dedup();
-        let tag = |run: &(u32, u32, u32)| self.series.series(run.0).tag(predicate.column);
+        let tag = |run: &(u32, u32, u32)| self.series.tags(run.0).tag(predicate.column);
         let found = values.into_iter().map(|value| {
             let start = runs.partition_point(|run| tag(run) < value);
             start..start + runs[start..].partition_point(|run| tag(run) == value)
@@ -138,7 +139,7 @@ impl ChunkSource {
     /// Whether a series matches.
     pub fn accepts(&self, series: u32, ask: &Ask) -> bool {
         ask.tags.is_empty() || {
-            let series = self.series.series(series);
+            let series = self.series.tags(series);
             ask.tags.iter().all(|predicate| {
                 let value = series.tag(predicate.column);
                 predicate.values.iter().any(|wanted| wanted.as_deref() == value)
@@ -277,7 +278,7 @@ impl ChunkSource {
         let mut keys: Vec<Option<u32>> = Vec::with_capacity(picked.rows.len());
         let mut last: Option<(&str, u32)> = None;
         for (series, rows) in &picked.pieces {
-            let key = self.series.series(*series).tag(column).map(|value| match last {
+            let key = self.series.tags(*series).tag(column).map(|value| match last {
                 Some((same, code)) if same == value => code,
                 _ => {
                     let code = *codes.entry(value).or_insert_with(|| {

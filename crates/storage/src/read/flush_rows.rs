@@ -21,9 +21,8 @@ use crate::memtable::MemtableView;
 pub(crate) fn flush_stream(view: &MemtableView, schema: &TableSchema) -> Result<ScanStream> {
     let ask = Ask::all(Arc::new(schema.clone()));
     let gone = rows_gone(view);
-    let series = Arc::new(view.series.clone());
     let sources = view.chunks.iter().zip(gone).map(|(chunk, gone)| {
-        Source::chunk(ChunkSource { chunk: Arc::clone(chunk), series: Arc::clone(&series), gone })
+        Source::chunk(ChunkSource { chunk: Arc::clone(chunk), series: view.series.clone(), gone })
             .open(&ask, &schema.columns, None)
     });
     merge_rows(sources.collect::<Result<_>>()?, schema)

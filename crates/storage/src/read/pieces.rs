@@ -164,7 +164,7 @@ impl TableScan {
             (Rows::Segment { segment: a, .. }, Rows::Segment { segment: b, .. }) => {
                 hot_series_overlap(a, b, range)
             }
-            (Rows::Chunk(a), Rows::Chunk(b)) if Arc::ptr_eq(&a.series, &b.series) => {
+            (Rows::Chunk(a), Rows::Chunk(b)) if a.series.same_registry(&b.series) => {
                 a.chunk.shares_key(&b.chunk, range, KEYS_MAX).unwrap_or(true)
             }
             _ => true,

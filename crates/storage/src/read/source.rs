@@ -7,13 +7,13 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use pulsora_model::series::{SeriesTags, tag_order};
 use pulsora_model::{Column, ColumnId, Result, Sequence, TableSchema};
 use roaring::RoaringBitmap;
 
 use super::chunk_rows::{ChunkRows, ChunkSource};
 use super::field::FieldPredicate;
 use super::scan::{ScanCounters, ScanStream, TagPredicate, TimeRange};
-use crate::memtable::Series;
 use crate::segment::{ReadSpec, RowChoice, Segment};
 
 /// Rows of a batch: 64 KiB per eight-byte column, and a whole fraction of a row group.
@@ -281,33 +281,21 @@ pub(crate) fn replaced_rows(segment: &Segment, ids: &[u64]) -> Result<RoaringBit
 /// Tag values in column order, absent ones left out.
 enum Key<'a> {
     Stored(&'a [(ColumnId, String)]),
-    Series(&'a Series),
+    Series(SeriesTags<'a>),
 }
 
 impl Key<'_> {
-    fn at(&self, position: usize) -> Option<(ColumnId, &str)> {
-        match self {
-            Key::Stored(tags) => tags.get(position).map(|(id, value)| (*id, value.as_str())),
-            Key::Series(series) => series.tags.get(position).map(|(id, value)| (*id, &**value)),
-        }
-    }
-
     /// Key order: tag by tag in column order, absent first, values by bytes.
     fn order(&self, other: &Key<'_>) -> Ordering {
-        for position in 0.. {
-            let unequal = match (self.at(position), other.at(position)) {
-                (None, None) => return Ordering::Equal,
-                (None, Some(_)) => Ordering::Less,
-                (Some(_), None) => Ordering::Greater,
-                // The one that has the earlier tag is the greater: the other lacks it.
-                (Some((a, a_value)), Some((b, b_value))) => {
-                    b.cmp(&a).then_with(|| a_value.as_bytes().cmp(b_value.as_bytes()))
-                }
-            };
-            if unequal.is_ne() {
-                return unequal;
-            }
+        match (self, other) {
+            (Key::Stored(a), Key::Stored(b)) => tag_order(stored(a), stored(b)),
+            (Key::Stored(a), Key::Series(b)) => tag_order(stored(a), *b),
+            (Key::Series(a), Key::Stored(b)) => tag_order(*a, stored(b)),
+            (Key::Series(a), Key::Series(b)) => tag_order(*a, *b),
         }
-        Ordering::Equal
     }
+}
+
+fn stored(tags: &[(ColumnId, String)]) -> impl Iterator<Item = (ColumnId, &str)> {
+    tags.iter().map(|(id, value)| (*id, value.as_str()))
 }

@@ -108,7 +108,6 @@ fn matching_sources(snapshot: &Snapshot, table: TableId, ask: &Ask) -> Vec<Sourc
     }
     let mut gone = replaced.chunks.into_iter();
     for view in views {
-        let mut series = None;
         for chunk in &view.chunks {
             let gone = gone.next().flatten();
             let time = TimeRange { start_ns: chunk.min_time_ns, end_ns: chunk.max_time_ns };
@@ -116,8 +115,7 @@ fn matching_sources(snapshot: &Snapshot, table: TableId, ask: &Ask) -> Vec<Sourc
             if !time.overlaps(&ask.time) {
                 continue;
             }
-            let series = series.get_or_insert_with(|| Arc::new(view.series.clone()));
-            let (chunk, series) = (Arc::clone(chunk), Arc::clone(series));
+            let (chunk, series) = (Arc::clone(chunk), view.series.clone());
             sources.push(Source::chunk(ChunkSource { chunk, series, gone }));
         }
     }

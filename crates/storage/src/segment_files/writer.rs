@@ -14,10 +14,11 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, UInt64Type};
 use pulsora_codec::{Codecs, Level};
 use pulsora_env::{Env, LocalStore, Store};
-use pulsora_model::limits::EXACT_FLOAT_INT;
+use pulsora_model::limits::{EXACT_FLOAT_INT, SERIES_NUMBERS_MAX};
 use pulsora_model::partition::Window;
 use pulsora_model::{
-    Code, ColumnId, ColumnType, Error, Name, Result, SegmentId, Sequence, TableId, TableWrite,
+    Code, ColumnId, ColumnType, Error, Name, Result, SegmentId, Sequence, SeriesLimits,
+    SeriesRegistry, TableId, TableWrite,
 };
 
 use crate::catalog::{Catalog, DEFAULT_DATABASE, ResolvedRows, Stored, resolve};
@@ -27,6 +28,12 @@ use crate::segment::{HotOptions, HotWriter, SegmentDraft, place};
 
 /// Rows of a file unless said otherwise: what a partition of the engine aims at.
 const ROWS: usize = 1 << 20;
+
+/// Series of a file: no limit of their own.
+const SERIES: SeriesLimits = SeriesLimits { series_max: SERIES_NUMBERS_MAX, raw_bytes_max: 0 };
+
+/// Bytes of series, about 600,000 with ten tags, at which they are numbered anew.
+const SERIES_BYTES: usize = 64 << 20;
 
 /// When a writer goes on to the next file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +100,9 @@ impl SegmentWriter {
             name,
             limits: SegmentLimits::default(),
             options: HotOptions::default(),
-            catalog: Arc::default(),
+            catalog: Arc::new(Catalog::default().with_registries(SERIES)),
             table: None,
-            open: Memtable::new(TableId(0), 0, 0),
+            open: Memtable::new(TableId(0), 0, 0, &Arc::new(SeriesRegistry::new(SERIES))),
             span: None,
             sequence: Sequence(0),
             epoch,
@@ -134,6 +141,7 @@ impl SegmentWriter {
     /// `schema_conflict`, `type_conflict`, `invalid_request` for another table or one with row ids;
     /// `disk_full`, `io_error`, after which the writer should be dropped.
     pub fn write(&mut self, batch: &TableWrite) -> Result<()> {
+        self.bound_series()?;
         let rows = self.resolve(batch)?;
         let mut at = 0;
         while at < rows.rows {
@@ -171,7 +179,9 @@ impl SegmentWriter {
             return Err(Error::new(Code::InvalidRequest, message));
         }
         self.catalog = resolution.catalog;
-        self.table = Some(rows.table);
+        if self.table.replace(rows.table).is_none() {
+            self.open = Memtable::new(rows.table, 0, 0, &rows.registry);
+        }
         for (column, ty, values) in &rows.fields {
             if let Some(magnitude) = magnitude(*ty, values) {
                 let largest = self.magnitudes.entry(*column).or_default();
@@ -179,6 +189,22 @@ impl SegmentWriter {
             }
         }
         Ok(rows)
+    }
+
+    fn registry(&self, table: TableId) -> Result<&Arc<SeriesRegistry>> {
+        let registry = self.catalog.registry(table);
+        registry.ok_or_else(|| Error::internal("the table of a writer is gone"))
+    }
+
+    /// Begins to number series anew, in a file of their own, when those so far take much memory.
+    fn bound_series(&mut self) -> Result<()> {
+        let Some(table) = self.table else { return Ok(()) };
+        if self.registry(table)?.size_bytes() > SERIES_BYTES {
+            self.write_file()?;
+            self.catalog = Arc::new(self.catalog.with_new_registry(table));
+            self.open = Memtable::new(table, 0, 0, self.registry(table)?);
+        }
+        Ok(())
     }
 
     /// How many of the next rows the open file takes.
@@ -203,7 +229,6 @@ impl SegmentWriter {
         }
         let part = ResolvedRows {
             rows: count,
-            series: rows.series.clone(),
             codes: rows.codes.slice(at, count),
             time,
             fields: rows
@@ -224,7 +249,8 @@ impl SegmentWriter {
         };
         let schema = self.catalog.table_by_id(table);
         let schema = schema.ok_or_else(|| Error::internal("the table of a writer is gone"))?;
-        let view = std::mem::replace(&mut self.open, Memtable::new(table, 0, 0)).view(true);
+        let next = Memtable::new(table, 0, 0, self.registry(table)?);
+        let view = std::mem::replace(&mut self.open, next).view(true);
         let database = Name::literal(DEFAULT_DATABASE);
         let number = self.files.len() as u32 + 1;
         let draft = SegmentDraft {

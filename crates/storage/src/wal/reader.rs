@@ -14,6 +14,7 @@ use super::format::{
     FILE_HEADER, FileHeader, GROUP_HEADER, GROUP_PAYLOAD_MAX, GroupHeader, PAGE, take_record,
 };
 use super::record::{Record, Section};
+use super::sets::FileSets;
 use super::writer::{WalFile, file_path};
 use crate::engine::Recover;
 
@@ -28,6 +29,8 @@ pub(crate) struct Replay {
     pub last: Sequence,
     /// Groups left out because they were damaged.
     pub skipped_groups: u64,
+    /// Records left out because they name tag sets that damaged groups defined.
+    pub lost_records: u64,
     /// Ends of files that held a group which never became whole: ordinary after a crash.
     pub torn_groups: u64,
     /// What the log itself does not prove to be on disk.
@@ -72,7 +75,7 @@ struct Opened {
     header: Option<FileHeader>,
 }
 
-/// Reads the log in `dir` and gives every record to `apply` in order. Everything that was read is
+/// Reads the log in `dir` and gives every record to `apply` in order, with the tag sets of its file. Everything that was read is
 /// synced before this returns, so that it cannot vanish after it has been seen.
 ///
 /// # Errors
@@ -82,7 +85,7 @@ pub(crate) fn replay(
     env: &Env,
     dir: &Path,
     recover: Recover,
-    mut apply: impl FnMut(Record) -> Result<()>,
+    mut apply: impl FnMut(Record, &mut FileSets) -> Result<()>,
 ) -> Result<Replay> {
     env.files.create_dir_all(dir).map_err(|e| Error::io("create the log directory", e))?;
     // After a kill a name may be visible and not yet durable.
@@ -172,8 +175,9 @@ fn replay_file(
     end: Option<u64>,
     recover: Recover,
     out: &mut Replay,
-    apply: &mut impl FnMut(Record) -> Result<()>,
+    apply: &mut impl FnMut(Record, &mut FileSets) -> Result<()>,
 ) -> Result<WalFile> {
+    let mut sets = FileSets::new(recover);
     let mut info = WalFile {
         number: opened.number,
         path: Default::default(),
@@ -189,7 +193,9 @@ fn replay_file(
         if let Some((group, payload)) =
             read_group(opened, &header, offset)?.filter(|(g, _)| g.group == expected)
         {
-            apply_group(&group, &payload, &mut info, out, apply)?;
+            apply_group(&group, &payload, &mut info, out, |record, out| {
+                apply_record(record, &mut sets, recover, out, apply)
+            })?;
             starts.push((group.group, offset));
             synced_through = group.synced_through;
             offset += group.disk_len();
@@ -293,7 +299,7 @@ fn apply_group(
     payload: &[u8],
     info: &mut WalFile,
     out: &mut Replay,
-    apply: &mut impl FnMut(Record) -> Result<()>,
+    mut apply: impl FnMut(Record, &mut Replay) -> Result<()>,
 ) -> Result<()> {
     let mut rest = payload;
     for position in 0..group.records {
@@ -307,9 +313,28 @@ fn apply_group(
             info.last_change = record.sequence;
         }
         out.last = out.last.max(record.sequence);
-        apply(record)?;
+        apply(record, out)
+            .map_err(|e| e.context(format!("log group {}, record {position}", group.group)))?;
     }
     Ok(())
+}
+
+/// Applies a record whose tag sets are there. One that names others rests on records that are lost.
+fn apply_record(
+    mut record: Record,
+    sets: &mut FileSets,
+    recover: Recover,
+    out: &mut Replay,
+    apply: &mut impl FnMut(Record, &mut FileSets) -> Result<()>,
+) -> Result<()> {
+    match sets.take(&mut record) {
+        Ok(()) => apply(record, sets),
+        Err(error) => {
+            damaged(recover, error.message().to_owned())?;
+            out.lost_records += 1;
+            Ok(())
+        }
+    }
 }
 
 fn damaged(recover: Recover, message: String) -> Result<()> {

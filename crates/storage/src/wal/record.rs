@@ -7,16 +7,24 @@
 //! | sequence | varint |
 //! | sections | varint count, then each: kind u8, body |
 //!
-//! Section kinds: 1 = catalog change (length-prefixed JSON), 2 = rows:
+//! Section kinds: 1 = catalog change (length-prefixed JSON), 3 = rows:
 //!
 //! | part | bytes |
 //! |---|---|
 //! | table id, schema version, rows | varints |
 //! | times | `codec::integers` |
-//! | tag sets | varint count, varint tags; per tag: column id, validity, strings |
-//! | set of each row | `codec::integers`, only if there are several sets |
+//! | new tag sets | varint count; if not 0: number of the first varint, then the tags |
+//! | set of each row | `codec::integers`: its number in the file |
 //! | fields | varint count; per field: column id, type u8, validity, values by type |
 //! | row ids | u8: 0 none, 1 all assigned, 2 some given; first assigned varint; then validity and ids |
+//!
+//! Tags: varint count; per tag, ascending: column id, validity, strings. Tag sets of a table are numbered
+//! from 0 in the order in which the records of one file define them; a record defines those that are new in
+//! its file (`dictionary.rs`, `sets.rs`).
+//!
+//! Kind 2 = rows as they were logged before: in the place of new tag sets all those of the record, a varint
+//! count and the tags, and in the place of numbers in the file their places among these, which are left
+//! out if there are fewer than two sets.
 
 use std::sync::Arc;
 
@@ -29,14 +37,16 @@ use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType, UInt64Ty
 use pulsora_codec::nulls::Validity;
 use pulsora_codec::{DecodeError, bools, floats, integers, nulls, strings, varint};
 use pulsora_model::types::UTC;
-use pulsora_model::{ColumnId, ColumnType, Error, Result, Sequence, TableId};
+use pulsora_model::{ColumnId, ColumnType, Error, Result, Sequence, SeriesRegistry, TableId};
 
+use super::dictionary::Dictionary;
+use super::sets::{FileSets, TagSets, tag_columns};
 use crate::catalog::{CatalogChange, ResolvedIds, ResolvedRows};
-use crate::memtable::Series;
 
 const VERSION: u8 = 1;
 const CHANGE: u8 = 1;
-const ROWS: u8 = 2;
+const ROWS_WITH_SETS: u8 = 2;
+const ROWS: u8 = 3;
 /// No record is larger than a group, and no row takes less than a 64th of a bit in it.
 const COUNT_MAX: usize = u32::MAX as usize;
 
@@ -51,11 +61,74 @@ pub(crate) struct Record {
 #[derive(Clone, Debug)]
 pub(crate) enum Section {
     Change(CatalogChange),
-    Rows(ResolvedRows),
+    Rows(LoggedRows),
+}
+
+/// Rows as they stand in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct LoggedRows {
+    pub table: TableId,
+    pub schema_version: u32,
+    pub rows: usize,
+    /// What `codes` mean.
+    pub series: LoggedSeries,
+    /// The tag set of each row.
+    pub codes: Vec<u32>,
+    pub time: ScalarBuffer<i64>,
+    /// Ascending by column id.
+    pub fields: Vec<(ColumnId, ColumnType, ArrayRef)>,
+    pub ids: Option<ResolvedIds>,
+}
+
+/// The tag sets that logged rows name.
+#[derive(Clone, Debug)]
+pub(crate) enum LoggedSeries {
+    /// Codes are places among these.
+    Own(TagSets),
+    /// Codes are numbers of the file; the record defines `new`, from the number `first` on.
+    OfFile { first: u32, new: TagSets },
+}
+
+impl LoggedRows {
+    /// The rows with the series of `registry`; `file` has taken the record.
+    ///
+    /// # Errors
+    /// `corrupt` for a tag set that is not there, `limit_exceeded` for one that is too large.
+    pub fn resolve(
+        self,
+        registry: &Arc<SeriesRegistry>,
+        file: &mut FileSets,
+    ) -> Result<ResolvedRows> {
+        let codes = match &self.series {
+            LoggedSeries::OfFile { .. } => file.numbers(self.table, &self.codes, registry)?,
+            LoggedSeries::Own(sets) => {
+                let numbers = (0..sets.len()).map(|set| registry.number_of_accepted(sets.key(set)));
+                let numbers: Vec<u32> = numbers.collect::<Result<_>>()?;
+                let number =
+                    |code: &u32| numbers.get(*code as usize).copied().ok_or_else(|| stray_set());
+                self.codes.iter().map(number).collect::<Result<_>>()?
+            }
+        };
+        Ok(ResolvedRows {
+            table: self.table,
+            schema_version: self.schema_version,
+            rows: self.rows,
+            registry: Arc::clone(registry),
+            codes: codes.into(),
+            time: self.time,
+            fields: self.fields,
+            ids: self.ids,
+        })
+    }
+}
+
+fn stray_set() -> Error {
+    Error::corrupt("log record: a row names a tag set that is not there")
 }
 
 impl Record {
-    /// The bytes of a request: its catalog changes, then its rows.
+    /// The bytes of a request: its catalog changes, then its rows. The tag sets that are new in the log file
+    /// are defined in it, and in `dictionary`.
     ///
     /// # Errors
     /// `internal` when a column does not have the type it says.
@@ -63,6 +136,7 @@ impl Record {
         sequence: Sequence,
         changes: &[CatalogChange],
         rows: impl ExactSizeIterator<Item = &'a ResolvedRows>,
+        dictionary: &mut Dictionary,
     ) -> Result<Vec<u8>> {
         let mut out = vec![VERSION, 0];
         varint::put_u64(&mut out, sequence.0);
@@ -75,7 +149,7 @@ impl Record {
         }
         for part in rows {
             out.push(ROWS);
-            encode_rows(part, &mut out)?;
+            encode_rows(part, dictionary, &mut out)?;
         }
         Ok(out)
     }
@@ -104,7 +178,7 @@ impl Record {
                         })?,
                     )
                 }
-                ROWS => Section::Rows(decode_rows(source)?),
+                kind @ (ROWS | ROWS_WITH_SETS) => Section::Rows(decode_rows(kind, source)?),
                 kind => return Err(Error::corrupt(format!("log section of kind {kind}"))),
             });
         }
@@ -127,15 +201,18 @@ fn take_u8(source: &mut &[u8]) -> Result<u8> {
     Ok(*first)
 }
 
-fn encode_rows(rows: &ResolvedRows, out: &mut Vec<u8>) -> Result<()> {
+fn encode_rows(rows: &ResolvedRows, dictionary: &mut Dictionary, out: &mut Vec<u8>) -> Result<()> {
     varint::put_u64(out, u64::from(rows.table.0));
     varint::put_u64(out, u64::from(rows.schema_version));
     varint::put_u64(out, rows.rows as u64);
     integers::encode_i64(&rows.time, out);
-    encode_series(&rows.series, out);
-    if rows.series.len() > 1 {
-        integers::encode_u32(&rows.codes, out);
+    let sets = dictionary.sets_of(rows);
+    varint::put_u64(out, sets.new.len() as u64);
+    if !sets.new.is_empty() {
+        varint::put_u64(out, u64::from(sets.first));
+        encode_tags(&tag_columns(&rows.registry, sets.new), out);
     }
+    integers::encode_u32(&sets.codes, out);
     varint::put_u64(out, rows.fields.len() as u64);
     for (id, ty, values) in &rows.fields {
         varint::put_u64(out, u64::from(id.0));
@@ -158,22 +235,13 @@ fn encode_rows(rows: &ResolvedRows, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn decode_rows(source: &mut &[u8]) -> Result<ResolvedRows> {
+fn decode_rows(kind: u8, source: &mut &[u8]) -> Result<LoggedRows> {
     let table = TableId(take_u32(source)?);
     let schema_version = take_u32(source)?;
     let rows = take(varint::take_count(source, COUNT_MAX))?;
     let mut time = Vec::new();
     take(integers::decode_i64(source, rows, &mut time))?;
-    let series = decode_series(source)?;
-    let mut codes = Vec::new();
-    if series.len() > 1 {
-        take(integers::decode_u32(source, rows, &mut codes))?;
-    } else {
-        codes.resize(rows, 0);
-    }
-    if codes.iter().any(|code| *code as usize >= series.len()) {
-        return Err(Error::corrupt("log record: a row names a tag set that is not there"));
-    }
+    let (series, codes) = decode_series(kind, rows, source)?;
     let count = take(varint::take_count(source, source.len()))?;
     let mut fields = Vec::with_capacity(count);
     for _ in 0..count {
@@ -185,8 +253,8 @@ fn decode_rows(source: &mut &[u8]) -> Result<ResolvedRows> {
         return Err(Error::corrupt("log record: columns are not ascending"));
     }
     let ids = decode_ids(rows, source)?;
-    let (codes, time) = (ScalarBuffer::from(codes), ScalarBuffer::from(time));
-    Ok(ResolvedRows { table, schema_version, rows, series, codes, time, fields, ids })
+    let time = ScalarBuffer::from(time);
+    Ok(LoggedRows { table, schema_version, rows, series, codes, time, fields, ids })
 }
 
 fn take_u32(source: &mut &[u8]) -> Result<u32> {
@@ -218,24 +286,37 @@ fn decode_ids(rows: usize, source: &mut &[u8]) -> Result<Option<ResolvedIds>> {
     Ok(Some(ResolvedIds { given, first_assigned }))
 }
 
-/// The tag sets as one column per tag that any of them has.
-fn encode_series(series: &[Series], out: &mut Vec<u8>) {
-    let mut columns: Vec<ColumnId> =
-        series.iter().flat_map(|s| s.tags.iter().map(|(id, _)| *id)).collect();
-    columns.sort_unstable();
-    columns.dedup();
-    varint::put_u64(out, series.len() as u64);
+fn encode_tags(columns: &[(ColumnId, StringArray)], out: &mut Vec<u8>) {
     varint::put_u64(out, columns.len() as u64);
-    for column in columns {
+    for (column, values) in columns {
         varint::put_u64(out, u64::from(column.0));
-        let values = StringArray::from_iter(series.iter().map(|s| s.tag(column)));
-        encode_validity(&values, out);
+        encode_validity(values, out);
         strings::encode(values.value_offsets(), values.value_data(), out);
     }
 }
 
-fn decode_series(source: &mut &[u8]) -> Result<Vec<Series>> {
+fn decode_series(kind: u8, rows: usize, source: &mut &[u8]) -> Result<(LoggedSeries, Vec<u32>)> {
     let sets = take(varint::take_count(source, COUNT_MAX))?;
+    let mut codes = Vec::new();
+    if kind == ROWS {
+        let first = if sets > 0 { take_u32(source)? } else { 0 };
+        let new = if sets > 0 { decode_tags(sets, source)? } else { TagSets::default() };
+        take(integers::decode_u32(source, rows, &mut codes))?;
+        return Ok((LoggedSeries::OfFile { first, new }, codes));
+    }
+    let own = decode_tags(sets, source)?;
+    if sets > 1 {
+        take(integers::decode_u32(source, rows, &mut codes))?;
+    } else {
+        codes.resize(rows, 0);
+    }
+    if codes.iter().any(|code| *code as usize >= sets) {
+        return Err(stray_set());
+    }
+    Ok((LoggedSeries::Own(own), codes))
+}
+
+fn decode_tags(sets: usize, source: &mut &[u8]) -> Result<TagSets> {
     let count = take(varint::take_count(source, source.len()))?;
     // Only a column of strings makes several sets, so a false count fails in the first column.
     if count == 0 && sets > 1 {
@@ -249,15 +330,7 @@ fn decode_series(source: &mut &[u8]) -> Result<Vec<Series>> {
     if !columns.is_sorted_by(|a, b| a.0 < b.0) {
         return Err(Error::corrupt("log record: tags are not ascending"));
     }
-    Ok((0..sets)
-        .map(|set| Series {
-            tags: columns
-                .iter()
-                .filter(|(_, values)| values.is_valid(set))
-                .map(|(id, values)| (*id, values.value(set).into()))
-                .collect(),
-        })
-        .collect())
+    TagSets::of_columns(sets, &columns)
 }
 
 fn encode_validity(values: &dyn Array, out: &mut Vec<u8>) {

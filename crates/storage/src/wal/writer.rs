@@ -110,26 +110,42 @@ impl Wal {
         }
     }
 
+    /// Number of the open file, in which the next group goes if it fits; `None` = there is none.
+    pub fn file(&self) -> Option<u64> {
+        self.open.as_ref().map(|open| open.info.number)
+    }
+
+    /// Makes room for a payload of so many bytes: begins another file, and says so, if the open one
+    /// lacks it.
+    ///
+    /// # Errors
+    /// As [`Wal::write`].
+    pub fn make_room(&mut self, payload_len: usize) -> Result<bool> {
+        if payload_len > GROUP_PAYLOAD_MAX {
+            return Err(Error::new(
+                Code::LimitExceeded,
+                format!(
+                    "a request of {payload_len} bytes is larger than a group of the log may be ({GROUP_PAYLOAD_MAX})"
+                ),
+            )
+            .hint("send it in smaller pieces"));
+        }
+        let disk_len = page_up((GROUP_HEADER + payload_len) as u64);
+        let full = self.open.as_ref().is_none_or(|open| open.offset + disk_len > open.allocated);
+        if full {
+            self.begin_file(disk_len)?;
+        }
+        Ok(full)
+    }
+
     /// Writes `group` (write(2), no sync). On error nothing of it counts, and it may be tried again
     /// unless the log has [`Wal::failed`].
     ///
     /// # Errors
     /// I/O, `disk_full` among it; `limit_exceeded` for a group that replay would not read.
     pub fn write(&mut self, group: &Group) -> Result<()> {
-        if group.payload.len() > GROUP_PAYLOAD_MAX {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!(
-                    "a request of {} bytes is larger than a group of the log may be ({GROUP_PAYLOAD_MAX})",
-                    group.payload.len()
-                ),
-            )
-            .hint("send it in smaller pieces"));
-        }
+        self.make_room(group.payload.len())?;
         let disk_len = page_up((GROUP_HEADER + group.payload.len()) as u64);
-        if self.open.as_ref().is_none_or(|open| open.offset + disk_len > open.allocated) {
-            self.begin_file(disk_len)?;
-        }
         let open = self.open.as_mut().ok_or_else(|| Error::internal("no log file is open"))?;
         let header = GroupHeader {
             salt: open.salt,

@@ -111,7 +111,7 @@ fn rows_parsed_against_an_older_schema_are_fitted_or_refused() {
     let old = machine.engine.catalog().table("default", "t").unwrap();
     machine.rows("t", &[Row::at(2).field("a", 0.5).field("b", 1)]);
     let options = TableOptions::default();
-    let write = |row| requests(vec![table_write("t", &options, Some(old.clone()), &[row])]);
+    let write = |row| requests(vec![table_write("t", &options, Some(old.clone().into()), &[row])]);
     machine.write(write(Row::at(3).field("a", 3)));
     let error = machine.try_write(write(Row::at(4).field("b", "text"))).unwrap_err();
     assert_eq!(error.code(), Code::SchemaMoved, "{error}");

@@ -14,5 +14,6 @@ mod machine;
 mod manifest;
 mod partitions;
 mod rows;
+mod series;
 mod sim;
 mod smoke;

@@ -12,7 +12,7 @@ use arrow::datatypes::{
 use pulsora_model::builder::{BatchBuilder, TagTarget};
 use pulsora_model::column::Scalar;
 use pulsora_model::schema::TableOptions;
-use pulsora_model::{Name, Result, TableSchema, TableWrite};
+use pulsora_model::{KnownTable, Name, Result, TableWrite};
 use pulsora_storage::{Durability, Engine, Order, Scan, Snapshot, WriteRequest};
 
 /// A value on its way in.
@@ -104,16 +104,20 @@ pub fn with_ids() -> TableOptions {
     TableOptions { row_ids: true, ..TableOptions::default() }
 }
 
-/// Rows as a parser would hand them over that knew `schema`.
+/// Rows as a parser would hand them over to which `known` was known of the table.
 pub fn table_write(
     table: &str,
     options: &TableOptions,
-    schema: Option<std::sync::Arc<TableSchema>>,
+    known: Option<KnownTable>,
     rows: &[Row],
 ) -> TableWrite {
+    let (schema, registry) = match known {
+        Some(known) => (Some(known.schema), known.registry),
+        None => (None, None),
+    };
     let schema_version = schema.as_ref().map(|schema| schema.version);
     let id_name = options.row_ids.then(|| options.id_column.clone());
-    let mut builder = BatchBuilder::new(schema, None, options.time_column.clone(), id_name);
+    let mut builder = BatchBuilder::new(schema, registry, options.time_column.clone(), id_name);
     for row in rows {
         let tags: Vec<_> = row
             .tags

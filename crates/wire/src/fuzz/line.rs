@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pulsora_model::batch::SeriesKeys;
 use pulsora_model::schema::SchemaLookup;
 use pulsora_model::series::{SeriesLimits, SeriesRegistry};
 use pulsora_model::{Result, TableSchema};
@@ -49,23 +48,11 @@ pub(super) fn read(input: &[u8]) -> Result<Parsed> {
     let (choice, body) = Choice::split(input);
     let options = LineOptions { precision: choice.precision(), now_ns: NOW_NS };
     let (for_guesses, for_exact) = (Numbered::new(choice), Numbered::new(choice));
-    let plain = |parsed| with_tags_by_name(without_registries(parsed));
     let both = || {
-        let guessed = parse(body, &options, &for_guesses).map(plain);
-        let exactly = parse_exactly(body, &options, &for_exact).map(plain);
+        let guessed = parse(body, &options, &for_guesses).map(without_registries);
+        let exactly = parse_exactly(body, &options, &for_exact).map(without_registries);
         assert_eq!(format!("{guessed:?}"), format!("{exactly:?}"), "guesses change nothing");
         guessed
     };
     both().and_then(|_| both())
-}
-
-/// The tag columns of sets by their names. Tags of the table come in the order in which the batch met
-/// them, and it does not meet those of a series that it knows by its raw tags.
-pub(crate) fn with_tags_by_name(mut parsed: Parsed) -> Parsed {
-    for write in &mut parsed.tables {
-        if let SeriesKeys::Sets { tags, .. } = &mut write.batch.series.keys {
-            tags.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-    }
-    parsed
 }

@@ -19,9 +19,6 @@ pub use choice::Choice;
 pub use targets::{TARGETS, Target};
 
 #[cfg(test)]
-pub(crate) use line::with_tags_by_name;
-
-#[cfg(test)]
 mod heap;
 #[cfg(test)]
 mod tests;

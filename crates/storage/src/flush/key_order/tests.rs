@@ -1,25 +1,27 @@
 //! The key order of rows in pages, against a plain sort.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{KeyOrder, KeyPages, Wanted};
-use crate::memtable::{Series, SeriesIndex, SeriesTable};
 use crate::segment::row_place;
-use pulsora_model::ColumnId;
+use pulsora_model::series::SeriesView;
+use pulsora_model::{ColumnId, SeriesLimits, SeriesRegistry};
 
 /// Series whose key order is not that of their numbers.
-fn series(count: u32) -> SeriesTable {
-    let mut index = SeriesIndex::default();
+fn series(count: u32) -> SeriesView {
+    let registry = Arc::new(SeriesRegistry::new(SeriesLimits::default()));
     for number in 0..count {
         let value = format!("{:03}", number * 7_919 % 1_000);
-        index.number(Series { tags: [(ColumnId(2), value.into())].into() });
+        registry.number(&[(ColumnId(2), &value)]).unwrap();
     }
-    index.published()
+    registry.view()
 }
 
 /// As [`KeyPages::sort`], the slow way.
-fn sorted(rows: &[(u32, i64, u32)], series: &SeriesTable, fold: bool) -> KeyOrder {
+fn sorted(rows: &[(u32, i64, u32)], series: &SeriesView, fold: bool) -> KeyOrder {
     let mut rows = rows.to_vec();
     rows.sort_by_key(|(code, time, place)| (series.ranks()[*code as usize], *time, *place));
     let mut order = KeyOrder::default();

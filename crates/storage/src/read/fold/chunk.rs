@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
+use pulsora_model::series::SeriesView;
 use pulsora_model::{Column, ColumnKind, Mode, Result};
 
 use super::ask::Bucket;
@@ -14,7 +15,6 @@ use super::batches::slices;
 use super::part::FoldPart;
 use super::states::Rows;
 use super::summary::{Slices, Values};
-use crate::memtable::SeriesTable;
 use crate::read::chunk_rows::ChunkSource;
 use crate::read::scan::{ScanCounters, TimeRange};
 use crate::read::source::Ask;
@@ -28,7 +28,7 @@ pub(super) struct ChunkGroups {
     /// By series number.
     groups: Vec<u32>,
     /// Whose numbers they are.
-    table: Option<Arc<SeriesTable>>,
+    view: Option<SeriesView>,
 }
 
 const UNKNOWN: u32 = u32::MAX;
@@ -36,10 +36,14 @@ const REJECTED: u32 = u32::MAX - 1;
 
 impl ChunkGroups {
     /// Makes ready for the series of a chunk.
-    pub fn of(&mut self, series: &Arc<SeriesTable>) {
-        if !self.table.as_ref().is_some_and(|known| Arc::ptr_eq(known, series)) {
-            self.groups = vec![UNKNOWN; series.len()];
-            self.table = Some(Arc::clone(series));
+    pub fn of(&mut self, series: &SeriesView) {
+        if !self.view.as_ref().is_some_and(|known| known.same_registry(series)) {
+            self.groups.clear();
+        }
+        // Numbers do not change, so what is known of fewer series holds.
+        if self.groups.len() < series.len() {
+            self.groups.resize(series.len(), UNKNOWN);
+            self.view = Some(series.clone());
         }
     }
 
@@ -58,7 +62,7 @@ impl ChunkGroups {
                 let group = match source.accepts(series, ask) {
                     false => REJECTED,
                     true => {
-                        let tags = source.series.series(series);
+                        let tags = source.series.tags(series);
                         let shape = Arc::clone(&part.shape);
                         let key: Vec<Option<&str>> =
                             shape.by.iter().map(|tag| tags.tag(tag.id)).collect();

@@ -18,7 +18,7 @@ use pulsora_env::{File, LocalStore, ObjectWriter, Store};
 use pulsora_model::partition::Window;
 use pulsora_model::{
     Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Mode, Name, PartitionWidth, SegmentId,
-    Sequence, TableId, TableSchema,
+    Sequence, SeriesLimits, SeriesRegistry, TableId, TableSchema,
 };
 use roaring::RoaringBitmap;
 
@@ -26,7 +26,7 @@ use crate::catalog::{Catalog, CatalogChange, ResolvedIds, ResolvedRows};
 use crate::flush::partition::{Density, Windows};
 use crate::flush::{MemtableRows, Wanted};
 use crate::manifest::Version;
-use crate::memtable::{Memtable, MemtableView, Series};
+use crate::memtable::{Memtable, MemtableView};
 use crate::read::{Published, Snapshot, flush_stream, replaced_rows};
 use crate::segment::{
     HotOptions, HotWriter, KeyRanges, Layout, Segment, SegmentAccess, SegmentDraft, SegmentFile,
@@ -128,6 +128,7 @@ pub struct World {
     access: Arc<SegmentAccess>,
     sealed: Vec<Arc<MemtableView>>,
     open: Memtable,
+    registry: Arc<SeriesRegistry>,
     sequence: u64,
     counter: u32,
     next_id: u64,
@@ -180,6 +181,7 @@ impl World {
         let store = LocalStore::new("/data", &Simulation::new(1).env());
         let store: Arc<dyn Store> =
             Arc::new(CountingStore { store, bytes: Arc::clone(&bytes_read) });
+        let registry = Arc::new(SeriesRegistry::new(SeriesLimits::default()));
         World {
             access: SegmentAccess::new(Arc::clone(&store)),
             store,
@@ -191,7 +193,8 @@ impl World {
             segments: Vec::new(),
             layout: Layout { row_group_rows: 64, page_rows: 16 },
             sealed: Vec::new(),
-            open: Memtable::new(TableId(1), 1, 0),
+            open: Memtable::new(TableId(1), 1, 0, &registry),
+            registry,
             sequence: 0,
             counter: 0,
             next_id: 1,
@@ -202,17 +205,12 @@ impl World {
     pub fn write(&mut self, mut rows: Vec<Row>) {
         self.sequence += 1;
         let tags: Vec<ColumnId> = self.schema.tags().map(|tag| tag.id).collect();
-        let mut series: Vec<Series> = Vec::new();
         let mut codes: Vec<u32> = Vec::new();
         for row in &rows {
             let present = tags.iter().zip(&row.tags);
-            let present = present.filter_map(|(id, value)| Some((*id, value.as_deref()?.into())));
-            let of_row = Series { tags: present.collect() };
-            let code = series.iter().position(|known| *known == of_row).unwrap_or_else(|| {
-                series.push(of_row);
-                series.len() - 1
-            });
-            codes.push(code as u32);
+            let present: Vec<(ColumnId, &str)> =
+                present.filter_map(|(id, value)| Some((*id, value.as_deref()?))).collect();
+            codes.push(self.registry.number(&present).unwrap());
         }
         let has_ids = self.schema.row_id().is_some();
         let given: Vec<Option<u64>> = rows.iter().map(|row| row.id).collect();
@@ -235,7 +233,7 @@ impl World {
             table: self.schema.id,
             schema_version: self.schema.version,
             rows: rows.len(),
-            series,
+            registry: Arc::clone(&self.registry),
             codes: codes.into(),
             time: rows.iter().map(|row| row.time).collect(),
             fields: self.arrays(&rows),
@@ -321,7 +319,10 @@ impl World {
     pub fn seal(&mut self) {
         if self.open.rows() > 0 {
             self.sealed.push(Arc::new(self.open.view(true)));
-            self.open = Memtable::new(self.schema.id, self.sequence + 1, 0);
+            if self.sequence.is_multiple_of(3) {
+                self.registry = Arc::new(SeriesRegistry::new(SeriesLimits::default()));
+            }
+            self.open = Memtable::new(self.schema.id, self.sequence + 1, 0, &self.registry);
         }
     }
 
@@ -441,7 +442,8 @@ impl World {
         // Only the segment, without what is deleted already.
         let (segments, sealed) = (self.segments.clone(), std::mem::take(&mut self.sealed));
         self.segments = vec![Segment { deleted: None, ..segments[number].clone() }];
-        let open = std::mem::replace(&mut self.open, Memtable::new(self.schema.id, 0, 0));
+        let next = Memtable::new(self.schema.id, 0, 0, &self.registry);
+        let open = std::mem::replace(&mut self.open, next);
         let plan = self.snapshot().scan(&scan).unwrap();
         (self.segments, self.sealed, self.open) = (segments, sealed, open);
         let batches: Vec<RecordBatch> =

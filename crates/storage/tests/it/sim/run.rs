@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use pulsora_env::sim::{OpKind, Simulation};
-use pulsora_model::schema::TableOptions;
+use pulsora_model::schema::{KnownTable, SchemaLookup, TableOptions};
 use pulsora_model::{Code, PartitionWidth};
 use pulsora_storage::{
     ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, Options, Pending, Receipt,
@@ -201,8 +201,10 @@ impl Run {
             // Half of the parsers know the schema of the moment, the others none. (One that knew a
             // table that is dropped meanwhile would bring the old types into the new table.)
             let knows = self.rng.bool() && part.table != DROPPED && !is_unfit(part);
-            let schema = catalog.find_table("default", part.table).filter(|_| knows);
-            table_write(part.table, &options_of(part), schema, &part.rows)
+            let known = catalog.lookup("default").known(part.table).filter(|_| knows);
+            let without = |known: KnownTable| KnownTable { registry: None, ..known };
+            let known = if self.rng.bool() { known } else { known.map(without) };
+            table_write(part.table, &options_of(part), known, &part.rows)
         });
         let request = WriteRequest { durability, ..requests(tables.collect()) };
         let answer = Answer::Waiting(self.engine().write(request));
@@ -608,6 +610,7 @@ fn options(seed: u64) -> Options {
         sync_interval: Duration::from_secs(20),
         flush_bytes: 64 << 10,
         memtable_bytes: 256 << 10,
+        series_bytes: [1 << 10, 6 << 10, 1 << 20][Rng::with_seed(seed).usize(0..3)],
         ..small_options()
     };
     partitions(&mut Rng::with_seed(seed), &mut options);

@@ -16,7 +16,6 @@ use pulsora_model::{
 use pulsora_model::builder::Room;
 
 use super::{Clock, Expected, LastTime, Numbers, Run};
-use crate::fuzz::with_tags_by_name;
 use crate::line::numbers::{FoundByKey, LineTags};
 use crate::line::{LineOptions, parse, parse_exactly};
 use crate::mutate::{Random, mutate};
@@ -66,9 +65,8 @@ fn check_numbered(body: &[u8], options: &LineOptions, schemas: &dyn SchemaLookup
     let numbered = || Numbered(schemas, Arc::new(SeriesRegistry::new(limits)));
     let (for_exact, for_guessed) = (numbered(), numbered());
     for round in 0..2 {
-        let exact = parse_exactly(body, options, &for_exact).map(with_tags_by_name);
-        let guessed = parse(body, options, &for_guessed).map(with_tags_by_name);
-        let (exact, guessed) = (outcome(exact), outcome(guessed));
+        let exact = outcome(parse_exactly(body, options, &for_exact));
+        let guessed = outcome(parse(body, options, &for_guessed));
         assert_eq!(guessed, exact, "{round} {options:?} {:?}", String::from_utf8_lossy(body));
     }
     assert_eq!(for_exact.1.len(), for_guessed.1.len());
