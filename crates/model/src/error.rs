@@ -114,6 +114,8 @@ codes! {
     MethodNotAllowed = "method_not_allowed", Invalid;
     /// It exists already, in another shape.
     AlreadyExists = "already_exists", Conflict;
+    /// An idempotency key that is older than what is remembered of its client.
+    KeyForgotten = "key_forgotten", Conflict;
     /// The schema moved under the request; parse it again.
     SchemaMoved = "schema_moved", Conflict;
     /// A destructive request without its confirmation.

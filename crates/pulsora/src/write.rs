@@ -190,7 +190,7 @@ impl Database {
 
     fn request(&self, database: &str, tables: Vec<TableWrite>) -> Result<WriteRequest> {
         let database = Name::new(database)?;
-        Ok(WriteRequest { database, tables, durability: self.durability() })
+        Ok(WriteRequest { database, tables, durability: self.durability(), key: None })
     }
 
     /// Points as the columns of a batch; none without points.

@@ -434,6 +434,7 @@ impl Insertion<'_> {
         self.pending_rows = 0;
         let _room = self.core.engine.room(batch.size_bytes() as u64).await?;
         let request = WriteRequest {
+            key: None,
             database: self.database.clone(),
             tables: vec![TableWrite {
                 table: self.schema.name.clone(),

@@ -10,6 +10,8 @@ use serde::Serialize;
 
 /// WAL sequence of an accepted write.
 pub const SEQUENCE: HeaderName = HeaderName::from_static("x-pulsora-seq");
+/// `true` when a write is a repeat that stored nothing, by its idempotency key.
+pub const DUPLICATE: HeaderName = HeaderName::from_static("x-pulsora-duplicate");
 /// What a query saw.
 pub const VISIBLE: HeaderName = HeaderName::from_static("x-pulsora-visible-seq");
 /// Whether rows were left out.

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use pulsora_model::{Code, Error, Name, Result};
-use pulsora_storage::Durability;
+use pulsora_storage::{Durability, IdempotencyKey};
 
 use crate::app::{App, Running};
 use crate::error::HttpError;
@@ -120,6 +120,15 @@ impl Context {
             Some(text) => Durability::parse(text),
             None => Ok(self.app.config.wal.durability),
         }
+    }
+
+    /// The client's name for this write.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey>> {
+        let header = self.header(&HeaderName::from_static("x-pulsora-idempotency-key"))?;
+        header.map(IdempotencyKey::parse).transpose()
     }
 
     /// A header as text.

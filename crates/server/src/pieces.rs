@@ -13,6 +13,8 @@ use crate::write::Stored;
 
 /// One piece of a body.
 pub struct Piece {
+    /// Its place among the pieces of the body, from 0.
+    pub number: u32,
     /// For CSV with the header in front of it, whichever piece it is.
     pub bytes: Vec<u8>,
     /// Whether there is no other piece.
@@ -92,7 +94,8 @@ impl Pieces {
         let first = self.number == 1;
         let is_blank_tail = !first && bytes.trim_ascii().is_empty();
         let bytes = if first { bytes } else { [self.header.as_slice(), &bytes].concat() };
-        Piece { bytes, is_whole_body: first && last, is_blank_tail }
+        let number = u32::try_from(self.number - 1).unwrap_or(u32::MAX);
+        Piece { number, bytes, is_whole_body: first && last, is_blank_tail }
     }
 
     /// Adds what became of the present piece.
@@ -105,6 +108,8 @@ impl Pieces {
         let room = DETAILS_MAX.saturating_sub(self.total.details.len());
         self.total.details.extend(stored.details.into_iter().take(room));
         self.total.rows += stored.rows;
+        self.total.writes += stored.writes;
+        self.total.repeats += stored.repeats;
         self.total.rejected += stored.rejected;
         self.total.sequence = stored.sequence;
         Ok(())

@@ -42,7 +42,9 @@ where
         }
         let (bytes, parse) = (Bytes::from(piece.bytes), parse.clone());
         let len = bytes.len();
-        let outcome = store(context, target, len, move |catalog| parse(&bytes, catalog)).await;
+        let number = piece.number;
+        let outcome =
+            store(context, target, number, len, move |catalog| parse(&bytes, catalog)).await;
         pieces.add(outcome)?;
     }
     let stored = pieces.finish();
@@ -96,7 +98,7 @@ where
     P: Fn(&Bytes, &Arc<Catalog>) -> Result<Parsed> + Clone + Send + 'static,
 {
     let len = bytes.len();
-    let stored = store(context, target, len, move |catalog| parse(&bytes, catalog)).await?;
+    let stored = store(context, target, 0, len, move |catalog| parse(&bytes, catalog)).await?;
     acknowledged(context, target, &stored);
     Ok(stored)
 }

@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use axum::http::HeaderValue;
+use axum::response::Response;
 use pulsora_model::{Code, Detail, Error, Name, Result, Sequence, TableWrite};
-use pulsora_storage::{Catalog, Command, Durability, Receipt, WriteRequest};
+use pulsora_storage::{Catalog, Command, Durability, IdempotencyKey, Receipt, WriteRequest};
 use pulsora_wire::Parsed;
 use pulsora_wire::rows::RowsParsed;
 
+use crate::answer::{DUPLICATE, SEQUENCE, with_sequence};
 use crate::context::{Context, Figures};
 use crate::metrics::Protocol;
 use crate::tasks;
@@ -26,6 +29,24 @@ pub struct Target {
     pub durability: Durability,
     /// What a bad line does to the others.
     pub partial: Partial,
+    /// The client's name for the body: what was stored of it before is not stored again.
+    pub key: Option<IdempotencyKey>,
+}
+
+impl Target {
+    /// What the parameters and headers of a request ask for; bad lines lose no good ones.
+    ///
+    /// # Errors
+    /// `invalid_name`, `invalid_request`.
+    pub fn of(context: &Context, protocol: Protocol) -> Result<Target> {
+        Ok(Target {
+            protocol,
+            database: context.database()?,
+            durability: context.durability()?,
+            partial: Partial::Accept,
+            key: context.idempotency_key()?,
+        })
+    }
 }
 
 /// What a bad line does to the others.
@@ -42,20 +63,46 @@ pub enum Partial {
 pub struct Stored {
     /// WAL sequence of the last write; what is visible when there was none.
     pub sequence: Sequence,
-    /// Rows stored.
+    /// Rows stored, by this request or by the one that it repeats.
     pub rows: u64,
+    /// Requests to the engine, and how many of them were repeats.
+    pub writes: u32,
+    /// See `writes`.
+    pub repeats: u32,
     /// Lines, points or rows that could not be.
     pub rejected: u64,
     /// The first hundred of them.
     pub details: Vec<Detail>,
 }
 
-/// Parses `body` against the present schemas and stores what is good.
+impl Stored {
+    /// Whether all of it was stored before.
+    pub fn is_duplicate(&self) -> bool {
+        self.writes > 0 && self.repeats == self.writes
+    }
+}
+
+/// The answer with what became of the write in its headers.
+pub fn with_stored(mut response: Response, stored: &Stored) -> Response {
+    if stored.is_duplicate() {
+        response.headers_mut().insert(DUPLICATE, HeaderValue::from_static("true"));
+    }
+    with_sequence(response, SEQUENCE, stored.sequence)
+}
+
+/// Parses `body`, which is the piece `piece` of what was sent, against the present schemas and stores what
+/// is good.
 ///
 /// # Errors
 /// Those of the parser and of the engine; `partial_write` when something is bad and the target
 /// refuses partial writes. Then nothing is stored.
-pub async fn store<P>(context: &Context, target: &Target, bytes: usize, parse: P) -> Result<Stored>
+pub async fn store<P>(
+    context: &Context,
+    target: &Target,
+    piece: u32,
+    bytes: usize,
+    parse: P,
+) -> Result<Stored>
 where
     P: Fn(&Arc<Catalog>) -> Result<Parsed> + Clone + Send + 'static,
 {
@@ -67,8 +114,8 @@ where
                 Stored { rejected: parsed.rejected, details: parsed.details, ..Stored::default() };
             return Err(partial_write(&stored, parsed.rows));
         }
-        match send(context, target, std::mem::take(&mut parsed.tables)).await {
-            Ok(sequence) => return Ok(finish(context, target, bytes, sequence, parsed)),
+        match send(context, target, piece, std::mem::take(&mut parsed.tables)).await {
+            Ok(receipt) => return Ok(finish(context, target, bytes, receipt, parsed)),
             Err(error) if error.code() == Code::SchemaMoved && attempt < ATTEMPTS => attempt += 1,
             Err(error) => return Err(error),
         }
@@ -86,25 +133,44 @@ where
     tasks::compute(&context.app, move || parse(&catalog)).await
 }
 
-async fn send(context: &Context, target: &Target, tables: Vec<TableWrite>) -> Result<Sequence> {
-    let engine = &context.running.engine;
+/// Sends rows to the engine; `None` when there are none.
+async fn send(
+    context: &Context,
+    target: &Target,
+    piece: u32,
+    tables: Vec<TableWrite>,
+) -> Result<Option<Receipt>> {
     if tables.is_empty() {
-        return Ok(engine.snapshot().sequence());
+        return Ok(None);
     }
     let (database, durability) = (target.database.clone(), target.durability);
-    Ok(engine.write(WriteRequest { database, tables, durability }).await?.sequence)
+    let key = target.key.as_ref().map(|key| key.piece(piece));
+    let request = WriteRequest { database, tables, durability, key };
+    context.running.engine.write(request).await.map(Some)
 }
 
 fn finish(
     context: &Context,
     target: &Target,
     bytes: usize,
-    sequence: Sequence,
+    receipt: Option<Receipt>,
     parsed: Parsed,
 ) -> Stored {
-    context.app.metrics.ingested(target.protocol, parsed.rows, bytes as u64, parsed.rejected);
-    Figures::add(&context.figures.rows, parsed.rows);
-    Stored { sequence, rows: parsed.rows, rejected: parsed.rejected, details: parsed.details }
+    let repeats = u32::from(receipt.is_some_and(|receipt| receipt.duplicate));
+    let new_rows = if repeats > 0 { 0 } else { parsed.rows };
+    context.app.metrics.ingested(target.protocol, new_rows, bytes as u64, parsed.rejected);
+    Figures::add(&context.figures.rows, new_rows);
+    Stored {
+        sequence: receipt.map_or_else(
+            || context.running.engine.snapshot().sequence(),
+            |receipt| receipt.sequence,
+        ),
+        rows: parsed.rows,
+        writes: u32::from(receipt.is_some()),
+        repeats,
+        rejected: parsed.rejected,
+        details: parsed.details,
+    }
 }
 
 /// `partial_write`: `stored.rejected` of all lines, points or items are bad.

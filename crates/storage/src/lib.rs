@@ -24,8 +24,8 @@ mod wal;
 pub use catalog::{Catalog, Database};
 pub use engine::{CheckProgress, CheckReport, Finding, check};
 pub use engine::{
-    ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, NewColumn, NewTable,
-    Options, Pending, Receipt, Recover, Room, SharedStore, TableStats, WriteRequest,
+    ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, IdempotencyKey, NewColumn,
+    NewTable, Options, Pending, Receipt, Recover, Room, SharedStore, TableStats, WriteRequest,
 };
 pub use read::{
     Aggregate, Bucket, FieldPredicate, FieldTest, FieldValue, Fold, FoldPart, FoldPlan, FoldTask,

@@ -7,6 +7,7 @@ mod clients;
 mod exports;
 mod operations;
 mod points;
+mod repeats;
 mod rows;
 mod sql;
 

@@ -4,6 +4,7 @@
 //!   nobody sent, shows in a count or a sum.
 //! - A request writes one run of numbers to each of its tables, and is whole only with all of them.
 //! - What an audit has found stays so: a request found absent may not appear later, unless it is sent again.
+//! - Every request has an idempotency key, so any may be sent again, whatever became of it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,9 +39,14 @@ impl Kind {
         }
     }
 
-    /// Whether the same request may be sent again without a change.
-    pub fn repeatable(self) -> bool {
-        matches!(self, Kind::Lines | Kind::OwnIds | Kind::Metric)
+    /// The client name of the one who writes this format.
+    pub fn client(self) -> &'static str {
+        match self {
+            Kind::Lines => "lines",
+            Kind::Csv | Kind::OwnIds => "csv",
+            Kind::Pack => "pack",
+            Kind::Metric => "metric",
+        }
     }
 }
 
@@ -62,6 +68,8 @@ pub enum Fate {
 pub struct Entry {
     pub request: u64,
     pub kind: Kind,
+    /// Its number among the requests of its client.
+    pub number: u64,
     /// The numbers of its rows, one run for each of its tables.
     pub runs: Vec<Range<u64>>,
     /// A column of its own in this request, so that schemas grow while the server dies.
@@ -72,6 +80,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Its idempotency key.
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.kind.client(), self.number)
+    }
+
     /// The run of a table.
     pub fn run(&self, table: &str) -> Range<u64> {
         let at = self.kind.tables().iter().position(|name| *name == table).unwrap();
@@ -86,6 +99,8 @@ pub struct Ledger {
     pub next_request: u64,
     pub next_row: u64,
     pub lives: u64,
+    /// The last number of each client.
+    numbers: BTreeMap<&'static str, u64>,
 }
 
 impl Ledger {
@@ -97,8 +112,10 @@ impl Ledger {
         });
         let runs = runs.collect();
         self.next_request += 1;
-        let entry =
-            Entry { request: self.next_request, kind, runs, extra, wide, fate: Fate::Unknown };
+        let number = self.numbers.entry(kind.client()).or_default();
+        *number += 1;
+        let (request, number, fate) = (self.next_request, *number, Fate::Unknown);
+        let entry = Entry { request, kind, number, runs, extra, wide, fate };
         self.entries.insert(entry.request, entry.clone());
         entry
     }
@@ -114,6 +131,11 @@ impl Ledger {
         if entry.fate == Fate::Absent {
             entry.fate = Fate::Unknown;
         }
+    }
+
+    /// Whether a request is among the last `count` of its client.
+    pub fn is_among_last(&self, entry: &Entry, count: u64) -> bool {
+        entry.number + count > self.numbers[entry.kind.client()]
     }
 
     /// Requests with a fate.

@@ -18,6 +18,10 @@ const EXTRAS: u64 = 12;
 /// The life from which on column `w` gets floats.
 const WIDE_FROM: u64 = 5;
 
+/// Numbers behind the last that are sent again: half of the window of the server, so that what this life
+/// adds does not push them out.
+const REMEMBERED: u64 = 500;
+
 /// Starts the server, writes, and kills it.
 pub fn live_and_die(launch: &Launch, ledger: &mut Ledger, random: &mut fastrand::Rng) {
     for _ in 0..random.u32(0..6).saturating_sub(3) {
@@ -56,13 +60,15 @@ pub fn live_and_die(launch: &Launch, ledger: &mut Ledger, random: &mut fastrand:
     });
 }
 
-/// Requests that may be sent again, of any fate.
+/// Requests that are sent again: all without an answer that the server must still remember, and some
+/// others.
 fn repeats(ledger: &Ledger, random: &mut fastrand::Rng) -> Vec<Entry> {
-    let repeatable: Vec<&Entry> =
-        ledger.entries.values().filter(|entry| entry.kind.repeatable()).collect();
-    let wanted = repeatable.len().min(12);
-    let unknown = repeatable.iter().rev().filter(|entry| entry.fate != Fate::Acknowledged).take(6);
-    let any = (0..wanted).map(|_| &repeatable[random.usize(0..repeatable.len())]);
+    let remembered: Vec<&Entry> = (ledger.entries.values())
+        .filter(|entry| ledger.is_among_last(entry, REMEMBERED))
+        .collect();
+    let wanted = remembered.len().min(24);
+    let unknown = remembered.iter().filter(|entry| entry.fate != Fate::Acknowledged);
+    let any = (0..wanted).map(|_| &remembered[random.usize(0..remembered.len())]);
     unknown.chain(any).map(|entry| (*entry).clone()).collect()
 }
 
@@ -110,10 +116,21 @@ impl Writer<'_> {
     fn send(&mut self, entry: &Entry) -> bool {
         let (path, content_type, body) = bodies::request(entry);
         let durability = if self.random.u32(0..8) == 0 { "async" } else { "fsync" };
-        let headers = [("content-type", content_type), ("x-pulsora-durability", durability)];
+        let key = entry.key();
+        let headers = [
+            ("content-type", content_type),
+            ("x-pulsora-durability", durability),
+            ("x-pulsora-idempotency-key", &key),
+        ];
         let Ok(answer) = self.client.post(&path, &headers, &body) else { return false };
         match answer.status {
             200..=299 => {
+                let duplicate = answer.header("x-pulsora-duplicate") == Some("true");
+                match entry.fate {
+                    Fate::Acknowledged | Fate::Found => assert!(duplicate, "stored again: {entry:?}"),
+                    Fate::Absent => {}
+                    Fate::Unknown => assert!(!duplicate, "a new request: {entry:?}"),
+                }
                 self.ledger.lock().unwrap().acknowledge(entry.request);
                 true
             }

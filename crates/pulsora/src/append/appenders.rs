@@ -152,6 +152,7 @@ impl Appenders {
         let schema = self.engine.catalog().find_table(&self.database, SERIES_TABLE);
         let table = buffer.take(schema.map(|schema| schema.version));
         let answer = self.engine.write(WriteRequest {
+            key: None,
             database: self.database.clone(),
             tables: vec![table],
             durability: self.durability,

@@ -119,6 +119,7 @@ impl World {
 
     fn store(&self, database: &str, table: &str, builder: BatchBuilder) {
         let request = WriteRequest {
+            key: None,
             database: Name::new(database).unwrap(),
             tables: vec![TableWrite {
                 table: Name::new(table).unwrap(),

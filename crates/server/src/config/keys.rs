@@ -236,6 +236,22 @@ static KEYS: &[Key] = &[
          refused with 503 and Retry-After.",
     ),
     key(
+        "ingest.dedup_window",
+        Kind::Duration,
+        "10m",
+        None,
+        "How long the idempotency keys of a client are remembered after its last write. A repeat that \
+         comes later is stored again.",
+    ),
+    key(
+        "ingest.dedup_clients",
+        Kind::Count { min: 1, max: 1_000_000 },
+        "10000",
+        None,
+        "Clients whose idempotency keys are remembered at the same time; the first write of one more is \
+         refused with 503 until another one has been idle for ingest.dedup_window.",
+    ),
+    key(
         "query.max_rows",
         ANY,
         "1000000",

@@ -96,6 +96,10 @@ pub struct IngestConfig {
     pub max_body_bytes: u64,
     /// How long a request waits for room.
     pub max_wait: Duration,
+    /// How long the idempotency keys of an idle client are remembered.
+    pub dedup_window: Duration,
+    /// Of how many clients they are remembered.
+    pub dedup_clients: usize,
 }
 
 /// `query.*`
@@ -234,6 +238,8 @@ impl Config {
                 atomic_body_bytes: read.bytes("ingest.atomic_body_bytes")?.unwrap_or(64 << 20),
                 max_body_bytes: read.bytes("ingest.max_body_bytes")?.unwrap_or(1 << 30),
                 max_wait: read.duration("ingest.max_wait")?,
+                dedup_window: read.duration("ingest.dedup_window")?,
+                dedup_clients: read.count("ingest.dedup_clients")?.unwrap_or(10_000),
             },
             query: QueryConfig {
                 max_rows: read.count("query.max_rows")?.unwrap_or(1_000_000),
@@ -287,6 +293,8 @@ impl Config {
             cold_format: self.storage.cold_format,
             mmap: self.storage.mmap,
             cache_bytes: self.memory.limit / 100 * 15,
+            dedup_window: self.ingest.dedup_window,
+            dedup_clients: self.ingest.dedup_clients,
             ..Options::new(&self.storage.data_dir)
         }
     }

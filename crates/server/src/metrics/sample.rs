@@ -91,6 +91,19 @@ fn log(stats: &EngineStats, text: &mut Text) {
         "Writes that the engine refused.",
         stats.write_errors,
     );
+    counter(
+        text,
+        "pulsora_duplicate_writes_total",
+        "Writes that stored nothing because their idempotency key was known.",
+        stats.duplicate_writes,
+    );
+    gauge(
+        text,
+        "pulsora_dedup_clients",
+        "Clients whose idempotency keys are remembered.",
+        stats.dedup_clients,
+    );
+    gauge(text, "pulsora_dedup_keys", "Idempotency keys that are remembered.", stats.dedup_keys);
     gauge(
         text,
         "pulsora_write_queue_requests",

@@ -67,6 +67,7 @@ fn cors(origins: &str) -> Result<Option<CorsLayer>> {
             .expose_headers([
                 request_id,
                 answer::SEQUENCE,
+                answer::DUPLICATE,
                 answer::VISIBLE,
                 answer::MORE,
                 answer::TIMING,

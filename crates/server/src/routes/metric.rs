@@ -12,7 +12,7 @@ use pulsora_wire::metric::{self, MetricOptions};
 use serde_json::{Value, json};
 
 use super::line::precision;
-use crate::answer::{SEQUENCE, VISIBLE, with_sequence, with_timing};
+use crate::answer::{VISIBLE, with_sequence, with_timing};
 use crate::body::Intake;
 use crate::context::{Context, Figures};
 use crate::error::HttpResult;
@@ -20,17 +20,12 @@ use crate::metric_query::MetricQuery;
 use crate::metrics::{Protocol, QueryKind};
 use crate::store_body::store_whole;
 use crate::stream::{queried, took};
-use crate::write::{Partial, Target, partial_write};
+use crate::write::{Target, partial_write, with_stored};
 
 /// `POST /write` with a JSON body.
 pub async fn write(context: &Context, intake: Intake<'_>) -> HttpResult {
-    let database = context.database()?;
-    let target = Target {
-        protocol: Protocol::Metric,
-        database: database.clone(),
-        durability: context.durability()?,
-        partial: Partial::Accept,
-    };
+    let target = Target::of(context, Protocol::Metric)?;
+    let database = target.database.clone();
     let options = MetricOptions { precision: precision(context, "ms")?, now_ns: context.now_ns() };
     let parse = move |body: &bytes::Bytes, catalog: &Arc<Catalog>| {
         metric::parse(body, &options, &catalog.lookup(&database))
@@ -45,7 +40,7 @@ pub async fn write(context: &Context, intake: Intake<'_>) -> HttpResult {
             (StatusCode::PARTIAL_CONTENT, body).into_response()
         }
     };
-    Ok(with_sequence(answer, SEQUENCE, stored.sequence))
+    Ok(with_stored(answer, &stored))
 }
 
 /// `point 3: missing or invalid value`.

@@ -12,17 +12,12 @@ use crate::context::Context;
 use crate::error::HttpResult;
 use crate::metrics::Protocol;
 use crate::store_body::store_whole;
-use crate::write::{Partial, Target};
+use crate::write::Target;
 
 /// `POST /api/v1/write/msgpack` and its aliases.
 pub async fn write(context: Context, body: Body) -> HttpResult {
-    let database = context.database()?;
-    let target = Target {
-        protocol: Protocol::Msgpack,
-        database: database.clone(),
-        durability: context.durability()?,
-        partial: Partial::Accept,
-    };
+    let target = Target::of(&context, Protocol::Msgpack)?;
+    let database = target.database.clone();
     let options =
         MsgpackOptions { precision: precision(&context, "auto")?, now_ns: context.now_ns() };
     let intake = Intake::open(&context, body, context.app.config.ingest.max_body_bytes)?;

@@ -14,13 +14,13 @@ use pulsora_wire::rows::{OnError, RowFormat, RowOptions, TimeFormat};
 use pulsora_wire::{Parsed, msgpack};
 use serde::Serialize;
 
-use crate::answer::{self, SEQUENCE, with_sequence};
+use crate::answer;
 use crate::body::Intake;
 use crate::context::{Context, PathName};
 use crate::error::HttpResult;
 use crate::metrics::Protocol;
 use crate::store_body::{store_pieces, store_whole};
-use crate::write::{Partial, Stored, Target, of_rows};
+use crate::write::{Stored, Target, of_rows, with_stored};
 
 const PARAMETERS: &[&str] = &[
     "time_column",
@@ -39,12 +39,12 @@ const PARAMETERS: &[&str] = &[
 const MSGPACK_PARAMETERS: &[&str] = &["on_error", "durability", "precision"];
 
 #[derive(Serialize)]
-struct Ingested {
+struct Ingested<'a> {
     rows_inserted: u64,
     processing_time_ms: f64,
     rows_rejected: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    details: Vec<Detail>,
+    #[serde(skip_serializing_if = "<[Detail]>::is_empty")]
+    details: &'a [Detail],
 }
 
 /// `POST /tables/{t}/ingest`.
@@ -53,21 +53,16 @@ pub async fn ingest(context: Context, PathName(table): PathName, body: Body) -> 
     let msgpack = protocol == Protocol::Msgpack;
     context.params.only(if msgpack { MSGPACK_PARAMETERS } else { PARAMETERS })?;
     let options = Arc::new(options(&context)?);
-    let target = Target {
-        protocol,
-        database: context.database()?,
-        durability: context.durability()?,
-        partial: Partial::Accept,
-    };
+    let target = Target::of(&context, protocol)?;
     let intake = Intake::open(&context, body, context.app.config.ingest.max_body_bytes)?;
     let stored = store(&context, intake, &target, table, options).await?;
     let data = Ingested {
         rows_inserted: stored.rows,
         processing_time_ms: context.elapsed_ms(),
         rows_rejected: stored.rejected,
-        details: stored.details,
+        details: &stored.details,
     };
-    Ok(with_sequence(answer::data(data), SEQUENCE, stored.sequence))
+    Ok(with_stored(answer::data(data), &stored))
 }
 
 async fn store(

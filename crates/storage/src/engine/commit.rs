@@ -17,6 +17,7 @@ use pulsora_env::Step;
 use pulsora_model::{Code, Error, Name, Result, Sequence, TableId};
 
 use super::command::{apply_all, changes};
+use super::key::IdempotencyKey;
 use super::options::{ColdFormat, Durability};
 use super::queue::{Event, Reply};
 use super::request::{Command, FlushFilter, NewTable, Receipt, WriteRequest};
@@ -42,6 +43,8 @@ pub(super) struct Prepared {
     changes: Vec<CatalogChange>,
     pub(super) rows: Vec<ResolvedRows>,
     durability: Durability,
+    /// To be remembered with its record.
+    key: Option<IdempotencyKey>,
     receipt: Receipt,
     reply: Reply,
 }
@@ -173,6 +176,7 @@ impl Committer {
             Ok(sync) => self.apply_and_publish(prepared, sync),
             Err(error) => {
                 (self.catalog, self.row_id_max, self.next_sequence) = (catalog, row_ids, sequence);
+                self.shared.dedup.lock().drop_staged();
                 if error.code() == Code::DiskFull {
                     self.shared.reserve.release();
                 }
@@ -191,8 +195,28 @@ impl Committer {
 
     /// Resolves one request into `prepared`, or answers it with what is wrong.
     fn prepare(&mut self, event: Event, prepared: &mut Vec<Prepared>) {
+        let mut key = None;
         let (outcome, reply) = match event {
-            Event::Write(request, reply) => (self.prepare_write(request, prepared), reply),
+            Event::Write(request, reply) => match self.repeated(&request) {
+                Ok(Some(receipt)) => {
+                    prepared.push(Prepared {
+                        sequence: receipt.sequence,
+                        changes: Vec::new(),
+                        rows: Vec::new(),
+                        durability: request.durability,
+                        key: None,
+                        receipt,
+                        reply,
+                    });
+                    return;
+                }
+                Ok(None) => {
+                    // What is not logged cannot be remembered together with its rows.
+                    key = request.key.clone().filter(|_| request.durability != Durability::Off);
+                    (self.prepare_write(request, prepared), reply)
+                }
+                Err(error) => (Err(error), reply),
+            },
             Event::Execute(command, reply) => (self.prepare_command(&command), reply),
             Event::Flush(..) | Event::Close(_) => unreachable!("barriers are handled by the step"),
         };
@@ -204,14 +228,36 @@ impl Committer {
                 if changed {
                     self.next_sequence = Sequence(sequence.0 + 1);
                 }
-                let receipt = Receipt { sequence, rows: count, changed };
-                prepared.push(Prepared { sequence, changes, rows, durability, receipt, reply });
+                let key = key.filter(|_| changed);
+                if let Some(key) = &key {
+                    self.shared.dedup.lock().stage(key.clone(), sequence);
+                }
+                let receipt = Receipt { sequence, rows: count, changed, duplicate: false };
+                prepared.push(Prepared {
+                    sequence,
+                    changes,
+                    rows,
+                    durability,
+                    key,
+                    receipt,
+                    reply,
+                });
             }
             Err(error) => {
                 self.shared.counters.write_errors.fetch_add(1, Ordering::Relaxed);
                 let _left = reply.send(Err(error));
             }
         }
+    }
+
+    /// The answer to a request whose key was stored before, or earlier in this group.
+    fn repeated(&self, request: &WriteRequest) -> Result<Option<Receipt>> {
+        let Some(key) = &request.key else { return Ok(None) };
+        self.shared.check_writable()?;
+        let now_ns = self.shared.env.clock.monotonic_ns();
+        let stored = self.shared.dedup.lock().check(key, now_ns)?;
+        let rows = request.tables.iter().map(|table| table.batch.rows as u64).sum();
+        Ok(stored.map(|sequence| Receipt { sequence, rows, changed: false, duplicate: true }))
     }
 
     fn prepare_write(&mut self, request: WriteRequest, earlier: &[Prepared]) -> Result<Fitted> {
@@ -289,8 +335,12 @@ impl Committer {
             self.dictionary.begin_group(self.wal.file());
             (group, sync) = self.encode(prepared)?;
         }
+        // A repeat may ask for more than its first did.
+        let unsynced = self.wal.unsynced() || group.records > 0;
+        sync |= unsynced
+            && prepared.iter().any(|r| r.receipt.duplicate && r.durability == Durability::Fsync);
         if group.records == 0 {
-            return Ok(false);
+            return Ok(sync);
         }
         self.wal_result(Wal::write, &group)?;
         let counters = &self.shared.counters;
@@ -325,9 +375,10 @@ impl Committer {
             if request.changes.is_empty() && rows.is_empty() {
                 continue;
             }
-            let dictionary = &mut self.dictionary;
-            let body = Record::encode(request.sequence, &request.changes, rows.iter(), dictionary)?;
-            group.push(request.sequence, &body, !request.changes.is_empty());
+            let (key, dictionary) = (request.key.as_ref(), &mut self.dictionary);
+            let (changes, rows) = (&request.changes, rows.iter());
+            let body = Record::encode(request.sequence, key, changes, rows, dictionary)?;
+            group.push(request.sequence, &body, !changes.is_empty(), key.is_some());
         }
         Ok((group, sync))
     }
@@ -365,10 +416,12 @@ impl Committer {
                     self.last_sync_ns = self.shared.env.clock.monotonic_ns();
                 }
                 self.publish(&prepared, &touched);
+                self.shared.dedup.lock().keep_staged(self.shared.env.clock.monotonic_ns());
                 self.acknowledge(prepared);
             }
             Err(error) => {
                 self.shared.poison(&format!("{error}"));
+                self.shared.dedup.lock().drop_staged();
                 let refused = self.shared.check_writable().err().unwrap_or(error);
                 self.refuse(prepared, &refused);
             }
@@ -442,8 +495,11 @@ impl Committer {
     }
 
     fn acknowledge(&self, prepared: Vec<Prepared>) {
-        let rows = prepared.iter().map(|request| request.receipt.rows).sum();
+        let new = || prepared.iter().filter(|request| !request.receipt.duplicate);
+        let rows = new().map(|request| request.receipt.rows).sum();
+        let repeats = (prepared.len() - new().count()) as u64;
         self.shared.counters.rows_written.fetch_add(rows, Ordering::Relaxed);
+        self.shared.counters.duplicates.fetch_add(repeats, Ordering::Relaxed);
         for request in prepared {
             let _left = request.reply.send(Ok(request.receipt));
         }
@@ -585,6 +641,7 @@ impl Committer {
             sequence: published.visible,
             rows: waiting.iter().map(|view| view.rows as u64).sum(),
             changed: !waiting.is_empty(),
+            duplicate: false,
         };
         let memtables = waiting.iter().map(|view| view.number).collect();
         let cold = if filter.cold { tables } else { Vec::new() };
@@ -623,6 +680,7 @@ impl Committer {
         if let Some(table) = self.bloated_registry() {
             self.seal(&[table]);
         }
+        self.shared.dedup.lock().forget_idle(now_ns);
         self.seal_due();
     }
 
@@ -663,7 +721,8 @@ impl Committer {
         let published = self.shared.published.load();
         let memtables: Vec<u64> =
             published.memtables.values().flatten().map(|view| view.number).collect();
-        let receipt = Receipt { sequence: published.visible, rows: 0, changed: true };
+        let receipt =
+            Receipt { sequence: published.visible, rows: 0, changed: true, duplicate: false };
         match self.shared.check_writable() {
             Ok(()) => {
                 let waiter = FlushWaiter { memtables, cold: Vec::new(), receipt, reply };

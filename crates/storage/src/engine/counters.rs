@@ -16,6 +16,8 @@ pub(crate) struct Counters {
     pub wal_bytes_written: AtomicU64,
     pub wal_current_bytes: AtomicU64,
     pub write_errors: AtomicU64,
+    /// Repeats of requests that had been stored.
+    pub duplicates: AtomicU64,
     pub sync_ns: AtomicU64,
     pub syncs: AtomicU64,
     /// Syncs at or under each bound, not cumulative.

@@ -2,7 +2,8 @@
 //!
 //! `options.rs` what can be set · `request.rs` what is asked and answered · `engine.rs` the handle ·
 //! `shared.rs` what the handle and the two tasks share · `queue.rs` requests on their way to the
-//! commit owner · `commit.rs` the commit owner · `command.rs` commands → catalog changes ·
+//! commit owner · `key.rs` names of writes · `dedup.rs` tells a repeated write from a first one ·
+//! `commit.rs` the commit owner · `command.rs` commands → catalog changes ·
 //! `recover.rs` manifest and log → the first published state · `reserve.rs` disk space kept back ·
 //! `stored.rs` what is stored already · `stats.rs` figures · `check.rs` every checksum of a directory at
 //! rest.
@@ -11,8 +12,10 @@ mod check;
 mod command;
 mod commit;
 mod counters;
+mod dedup;
 #[allow(clippy::module_inception)]
 mod engine;
+mod key;
 mod options;
 mod queue;
 mod recover;
@@ -24,6 +27,7 @@ mod stored;
 
 pub use check::{CheckProgress, CheckReport, Finding, check};
 pub use engine::Engine;
+pub use key::IdempotencyKey;
 pub use options::{ColdFormat, Durability, Options, Recover, SharedStore};
 pub use request::{
     Command, FlushFilter, NewColumn, NewTable, Pending, Receipt, Room, WriteRequest,

@@ -126,6 +126,10 @@ pub struct Options {
     /// Where segments are; `None` = files in the data directory. Log and manifest are files there
     /// in any case.
     pub store: Option<SharedStore>,
+    /// How long the idempotency keys of an idle client are remembered.
+    pub dedup_window: Duration,
+    /// Clients whose idempotency keys are remembered at the same time; one more is `overloaded`.
+    pub dedup_clients: usize,
     /// Manifest edits between checkpoints: replaying 256 small files takes a few milliseconds.
     pub checkpoint_edits: u64,
 }
@@ -153,6 +157,8 @@ impl Options {
             codecs: Arc::new(Codecs::builtin().clone()),
             segment_index: Arc::new(KeyRanges),
             store: None,
+            dedup_window: Duration::from_secs(600),
+            dedup_clients: 10_000,
             checkpoint_edits: 256,
         }
     }

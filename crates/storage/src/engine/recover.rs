@@ -2,7 +2,7 @@
 //!
 //! Order: lock, manifest, orphans, log, then one edit that raises the epoch. A record is applied only
 //! where the manifest does not cover it yet: rows by the flushed sequence of their table, catalog
-//! changes by the manifest's catalog sequence.
+//! changes by the manifest's catalog sequence. Idempotency keys may come from both.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -13,11 +13,12 @@ use pulsora_env::{Env, LocalStore, Store};
 use pulsora_model::{Code, Error, Result, Sequence, SeriesRegistry, TableId};
 
 use super::commit::CommitterStart;
+use super::dedup::Dedup;
 use super::options::{Options, Recover};
 use super::reserve::Reserve;
 use super::shared::{SegmentIds, Shared};
 use crate::catalog::{Catalog, CatalogChange, ResolvedRows};
-use crate::manifest::{Edit, ManifestLog, ManifestState, Version};
+use crate::manifest::{Edit, KeyWindows, ManifestLog, ManifestState, Version};
 use crate::memtable::Memtable;
 use crate::read::Published;
 use crate::segment::SegmentAccess;
@@ -90,6 +91,12 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         visible: last,
     };
     let wal = Wal::new(env.clone(), wal_dir, options.wal_file_bytes, log.next_file, log.next_group);
+    let dedup = Dedup::new(
+        replayed.keys,
+        env.clock.monotonic_ns(),
+        options.dedup_window,
+        options.dedup_clients,
+    );
     let shared = Shared::new(
         env.clone(),
         options,
@@ -98,6 +105,7 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         lock,
         reserve,
         SegmentIds::new(epoch),
+        dedup,
     );
     let skipped = log.skipped_groups + log.lost_records + replayed.misfits;
     shared.counters.skipped_groups.store(log.skipped_groups, Ordering::Relaxed);
@@ -155,6 +163,7 @@ struct Replayed {
     waiting: BTreeMap<TableId, Vec<(Sequence, ResolvedRows)>>,
     waiting_rows: BTreeMap<TableId, usize>,
     changes: Vec<(Sequence, CatalogChange)>,
+    keys: KeyWindows,
     next_memtable: u64,
     now_ns: u64,
     last: Sequence,
@@ -176,6 +185,7 @@ impl Replayed {
             waiting: BTreeMap::new(),
             waiting_rows: BTreeMap::new(),
             changes: Vec::new(),
+            keys: state.keys.clone(),
             next_memtable: 0,
             now_ns: env.clock.monotonic_ns(),
             last: Sequence(0),
@@ -184,6 +194,9 @@ impl Replayed {
 
     fn record(&mut self, record: Record, sets: &mut FileSets) -> Result<()> {
         self.last = self.last.max(record.sequence);
+        if let Some(key) = &record.key {
+            self.keys.insert(key, record.sequence);
+        }
         for section in record.sections {
             match section {
                 Section::Change(change) => self.change(record.sequence, change)?,

@@ -10,6 +10,7 @@ use pulsora_model::{
 };
 use tokio::sync::oneshot;
 
+use super::key::IdempotencyKey;
 use super::options::Durability;
 
 /// Rows for tables of one database: stored whole or not at all.
@@ -21,6 +22,9 @@ pub struct WriteRequest {
     pub tables: Vec<TableWrite>,
     /// When to acknowledge.
     pub durability: Durability,
+    /// The client's name for this request: sent again it stores nothing, and is answered with the
+    /// sequence of the first. With [`Durability::Off`] no new key is remembered.
+    pub key: Option<IdempotencyKey>,
 }
 
 /// A column of a table that is made by a command.
@@ -78,10 +82,12 @@ pub struct FlushFilter {
 pub struct Receipt {
     /// The request's WAL record.
     pub sequence: Sequence,
-    /// Rows stored.
+    /// Rows stored; of a repeat those that were sent.
     pub rows: u64,
     /// Whether the command changed anything (`if_not_exists` and the like may not).
     pub changed: bool,
+    /// Whether it is a repeat: the request of its key was stored before, with this sequence.
+    pub duplicate: bool,
 }
 
 /// An answer to come. Dropping it does not take the request back.

@@ -11,12 +11,14 @@ use pulsora_model::{Code, Error, ErrorKind, Result, SegmentId, Sequence, TableId
 use tokio::sync::Semaphore;
 
 use super::counters::Counters;
+use super::dedup::Dedup;
 use super::options::Options;
 use super::queue::{Queue, Reply};
 use super::request::Receipt;
 use super::reserve::Reserve;
 use crate::catalog::CatalogChange;
 use crate::compaction::handover::Handover;
+use crate::manifest::{KeyWindows, KeysEdit};
 use crate::read::Published;
 use crate::segment::{SegmentAccess, SegmentFormat};
 use crate::wal::WalFile;
@@ -79,6 +81,8 @@ pub(crate) struct Shared {
     pub wal_files: Mutex<Vec<WalFile>>,
     /// Catalog changes that no edit carries yet, by sequence.
     pub pending_changes: Mutex<Vec<(Sequence, CatalogChange)>>,
+    /// What is known of idempotency keys.
+    pub dedup: Mutex<Dedup>,
     pub(super) flush_waiters: Mutex<Vec<FlushWaiter>>,
     pub closing: AtomicBool,
     poisoned: Mutex<Option<String>>,
@@ -99,6 +103,7 @@ impl Shared {
         lock: Box<dyn Send + Sync>,
         reserve: Reserve,
         segment_ids: SegmentIds,
+        dedup: Dedup,
     ) -> Shared {
         let permits = usize::try_from(options.queue_bytes / ROOM_UNIT).unwrap_or(usize::MAX);
         let room = Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)));
@@ -116,6 +121,7 @@ impl Shared {
             handover: Handover::default(),
             wal_files: Mutex::new(Vec::new()),
             pending_changes: Mutex::new(Vec::new()),
+            dedup: Mutex::new(dedup),
             flush_waiters: Mutex::new(Vec::new()),
             closing: AtomicBool::new(false),
             poisoned: Mutex::new(None),
@@ -216,6 +222,24 @@ impl Shared {
             // A caller that has left needs no answer.
             let _left = waiter.reply.send(answer);
         }
+    }
+
+    /// What an edit must carry of idempotency keys, so that the ended log files may go; `saved` is what the
+    /// manifest has. Ended files are on disk, so nothing is carried that a power cut takes from the log.
+    pub fn unsaved_keys(&self, saved: &KeyWindows) -> Option<KeysEdit> {
+        let visible = self.published.load().visible;
+        let files = self.wal_files.lock();
+        let ended = || files.iter().filter(|file| file.last <= visible);
+        let due = ended().any(|file| file.last_key > saved.through);
+        let through = ended().map(|file| file.last).max();
+        drop(files);
+        let through = through.filter(|_| due)?;
+        Some(self.dedup.lock().windows().since(saved, through))
+    }
+
+    /// Whether idempotency keys that no edit carries are what keeps an ended log file.
+    pub fn log_pinned_by_keys(&self, saved_through: Sequence) -> bool {
+        self.wal_files.lock().first().is_some_and(|file| file.last_key > saved_through)
     }
 
     /// Whether a catalog change that no edit carries is what keeps an ended log file.

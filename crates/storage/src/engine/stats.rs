@@ -23,6 +23,10 @@ pub struct EngineStats {
     pub sync_seconds: f64,
     pub syncs: u64,
     pub write_errors: u64,
+    /// Writes that were repeats by their idempotency keys; clients and keys that are remembered.
+    pub duplicate_writes: u64,
+    pub dedup_clients: u64,
+    pub dedup_keys: u64,
     /// Requests waiting for the commit owner, and their bytes.
     pub queue_requests: u64,
     pub queue_bytes: u64,
@@ -107,6 +111,7 @@ impl EngineStats {
             sync_seconds: read(&counters.sync_ns) as f64 / 1e9,
             syncs: read(&counters.syncs),
             write_errors: read(&counters.write_errors),
+            duplicate_writes: read(&counters.duplicates),
             queue_requests,
             queue_bytes,
             flushes: read(&counters.flushes),
@@ -131,6 +136,10 @@ impl EngineStats {
             torn_groups: read(&counters.torn_groups),
             ..EngineStats::default()
         };
+        let dedup = shared.dedup.lock();
+        stats.dedup_clients = dedup.windows().clients() as u64;
+        stats.dedup_keys = dedup.windows().pieces() as u64;
+        drop(dedup);
         stats.add_log(shared);
         stats.add_tables(shared);
         stats

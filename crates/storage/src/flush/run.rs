@@ -103,9 +103,12 @@ impl Flusher {
         wanted
     }
 
-    /// Whether catalog changes alone are worth an edit: dropped segments wait for it, a log file is
-    /// pinned by nothing else, or the engine closes.
+    /// Whether catalog changes or idempotency keys alone are worth an edit: dropped segments wait for it, a
+    /// log file is pinned by nothing else, or the engine closes.
     fn edit_due(&self, closing: bool) -> bool {
+        if self.shared.log_pinned_by_keys(self.manifest.state().keys.through) {
+            return true;
+        }
         let changes = self.shared.pending_changes.lock();
         if changes.is_empty() {
             return false;
@@ -274,6 +277,7 @@ impl Flusher {
             changes.iter().filter(|(seq, _)| *seq <= published.visible).cloned().collect();
         // No further than the last change, whose group is synced. What is visible may be lost by a power
         // cut, and a request whose write failed may stand in its place: its own changes must count then.
+        edit.keys = self.shared.unsaved_keys(&self.manifest.state().keys);
         edit.catalog_through = edit.changes.iter().map(|(seq, _)| *seq).max().unwrap_or_default();
         let gone = |table: TableId| published.catalog.table_by_id(table).is_none();
         for (table, segments) in &published.version.tables {
@@ -340,6 +344,7 @@ impl Flusher {
     /// Removes log files of which nothing is needed any more.
     fn remove_log_files(&self) {
         let catalog_through = self.manifest.state().catalog_through;
+        let keys_through = self.manifest.state().keys.through;
         let published = self.shared.published.load();
         let pinned = published.memtables.values().flatten().map(|view| view.first).min();
         let removable: Vec<(u64, PathBuf)> = self
@@ -350,6 +355,7 @@ impl Flusher {
             .take_while(|file| {
                 file.last <= published.visible
                     && file.last_change <= catalog_through
+                    && file.last_key <= keys_through
                     && pinned.is_none_or(|first| file.last < first)
             })
             .map(|file| (file.number, file.path.clone()))

@@ -9,6 +9,7 @@ use pulsora_model::{Error, Result, SegmentId, Sequence, TableId};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
+use super::keys::{KeyWindows, KeysEdit};
 use crate::catalog::{Catalog, CatalogChange};
 use crate::segment::SegmentMeta;
 
@@ -39,6 +40,9 @@ pub(crate) struct Edit {
     pub last: Sequence,
     /// Highest row id ever stored, of tables whose highest one rose.
     pub row_ids: Vec<(TableId, u64)>,
+    /// Idempotency keys of log files that may go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeysEdit>,
 }
 
 impl Edit {
@@ -64,6 +68,8 @@ pub(crate) struct ManifestState {
     pub bitmaps: BTreeMap<SegmentId, Arc<RoaringBitmap>>,
     pub epoch: u32,
     pub last: Sequence,
+    #[serde(default)]
+    pub keys: KeyWindows,
 }
 
 impl ManifestState {
@@ -106,6 +112,9 @@ impl ManifestState {
         }
         self.epoch = edit.epoch.unwrap_or(self.epoch);
         self.last = self.last.max(edit.last);
+        if let Some(keys) = &edit.keys {
+            self.keys.apply(keys);
+        }
         self.forget_dropped();
         Ok(())
     }

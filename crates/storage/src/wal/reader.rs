@@ -183,6 +183,7 @@ fn replay_file(
         path: Default::default(),
         last: Sequence(0),
         last_change: Sequence(0),
+        last_key: Sequence(0),
         bytes: opened.len,
     };
     let mut expected = header.first_group;
@@ -311,6 +312,9 @@ fn apply_group(
         info.last = record.sequence;
         if record.sections.iter().any(|section| matches!(section, Section::Change(_))) {
             info.last_change = record.sequence;
+        }
+        if record.key.is_some() {
+            info.last_key = record.sequence;
         }
         out.last = out.last.max(record.sequence);
         apply(record, out)

@@ -3,7 +3,8 @@
 //! | part | bytes |
 //! |---|---|
 //! | version | u8 = 1 |
-//! | flags | u8: bit 0 = an idempotency key follows (not written in this version) |
+//! | flags | u8: bit 0 = an idempotency key follows; the others are 0 |
+//! | key | only with bit 0: client (varint length, ASCII), number varint, piece varint |
 //! | sequence | varint |
 //! | sections | varint count, then each: kind u8, body |
 //!
@@ -42,8 +43,10 @@ use pulsora_model::{ColumnId, ColumnType, Error, Result, Sequence, SeriesRegistr
 use super::dictionary::Dictionary;
 use super::sets::{FileSets, TagSets, tag_columns};
 use crate::catalog::{CatalogChange, ResolvedIds, ResolvedRows};
+use crate::engine::IdempotencyKey;
 
 const VERSION: u8 = 1;
+const KEY_FLAG: u8 = 1;
 const CHANGE: u8 = 1;
 const ROWS_WITH_SETS: u8 = 2;
 const ROWS: u8 = 3;
@@ -54,6 +57,8 @@ const COUNT_MAX: usize = u32::MAX as usize;
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub sequence: Sequence,
+    /// The key that the client gave to the request.
+    pub key: Option<IdempotencyKey>,
     pub sections: Vec<Section>,
 }
 
@@ -127,18 +132,24 @@ fn stray_set() -> Error {
 }
 
 impl Record {
-    /// The bytes of a request: its catalog changes, then its rows. The tag sets that are new in the log file
-    /// are defined in it, and in `dictionary`.
+    /// The bytes of a request: its key, its catalog changes, then its rows. The tag sets that are new in the
+    /// log file are defined in it, and in `dictionary`.
     ///
     /// # Errors
     /// `internal` when a column does not have the type it says.
     pub fn encode<'a>(
         sequence: Sequence,
+        key: Option<&IdempotencyKey>,
         changes: &[CatalogChange],
         rows: impl ExactSizeIterator<Item = &'a ResolvedRows>,
         dictionary: &mut Dictionary,
     ) -> Result<Vec<u8>> {
-        let mut out = vec![VERSION, 0];
+        let mut out = vec![VERSION, if key.is_some() { KEY_FLAG } else { 0 }];
+        if let Some(key) = key {
+            varint::put_bytes(&mut out, key.client().as_bytes());
+            varint::put_u64(&mut out, key.number());
+            varint::put_u64(&mut out, u64::from(key.piece));
+        }
         varint::put_u64(&mut out, sequence.0);
         varint::put_u64(&mut out, (changes.len() + rows.len()) as u64);
         for change in changes {
@@ -160,11 +171,12 @@ impl Record {
         let source = &mut &bytes[..];
         let version = take_u8(source)?;
         let flags = take_u8(source)?;
-        if version != VERSION || flags != 0 {
+        if version != VERSION || flags & !KEY_FLAG != 0 {
             return Err(Error::corrupt(format!(
                 "log record of version {version} with flags {flags} is not known here"
             )));
         }
+        let key = if flags & KEY_FLAG != 0 { Some(decode_key(source)?) } else { None };
         let sequence = Sequence(take(varint::take_u64(source))?);
         let count = take(varint::take_count(source, bytes.len()))?;
         let mut sections = Vec::with_capacity(count);
@@ -183,7 +195,7 @@ impl Record {
             });
         }
         if source.is_empty() {
-            Ok(Record { sequence, sections })
+            Ok(Record { sequence, key, sections })
         } else {
             Err(Error::corrupt(format!("{} bytes follow a log record", source.len())))
         }
@@ -199,6 +211,14 @@ fn take_u8(source: &mut &[u8]) -> Result<u8> {
         source.split_first().ok_or_else(|| Error::corrupt("log record ends early"))?;
     *source = rest;
     Ok(*first)
+}
+
+fn decode_key(source: &mut &[u8]) -> Result<IdempotencyKey> {
+    let client = take(varint::take_bytes(source))?;
+    let bad = || Error::corrupt("log record: its idempotency key");
+    let client = std::str::from_utf8(client).map_err(|_| bad())?;
+    let key = IdempotencyKey::new(client, take(varint::take_u64(source))?).map_err(|_| bad())?;
+    Ok(key.piece(take_u32(source)?))
 }
 
 fn encode_rows(rows: &ResolvedRows, dictionary: &mut Dictionary, out: &mut Vec<u8>) -> Result<()> {

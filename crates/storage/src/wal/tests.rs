@@ -17,7 +17,7 @@ use super::format::{FileHeader, GroupHeader, frame_record, take_record};
 use super::record::{Record, Section};
 use super::sets::FileSets;
 use crate::catalog::{CatalogChange, ResolvedIds, ResolvedRows};
-use crate::engine::Recover;
+use crate::engine::{IdempotencyKey, Recover};
 
 /// Values of one column of any type.
 fn column(rows: usize) -> impl Strategy<Value = (ColumnType, ArrayRef)> {
@@ -117,8 +117,9 @@ fn assert_same(a: &ResolvedRows, b: &ResolvedRows) {
 
 fn encoded(rows: &[ResolvedRows]) -> Vec<u8> {
     let changes = [CatalogChange::DropTable { id: TableId(7) }];
+    let key = IdempotencyKey::new("client", 7).unwrap().piece(2);
     let mut dictionary = Dictionary::default();
-    Record::encode(Sequence(99), &changes, rows.iter(), &mut dictionary).unwrap()
+    Record::encode(Sequence(99), Some(&key), &changes, rows.iter(), &mut dictionary).unwrap()
 }
 
 proptest! {
@@ -128,6 +129,7 @@ proptest! {
         let mut file = FileSets::new(Recover::Strict);
         file.take(&mut record).unwrap();
         prop_assert_eq!(record.sequence, Sequence(99));
+        prop_assert_eq!(&record.key, &Some(IdempotencyKey::new("client", 7).unwrap().piece(2)));
         let mut sections = record.sections.into_iter();
         let first = sections.next();
         let is_drop = matches!(
@@ -209,7 +211,7 @@ fn hosts(registry: &Arc<SeriesRegistry>, hosts: &[&str]) -> ResolvedRows {
 }
 
 fn logged(dictionary: &mut Dictionary, rows: &ResolvedRows) -> Record {
-    let bytes = Record::encode(Sequence(1), &[], std::iter::once(rows), dictionary).unwrap();
+    let bytes = Record::encode(Sequence(1), None, &[], std::iter::once(rows), dictionary).unwrap();
     Record::decode(&bytes).unwrap()
 }
 

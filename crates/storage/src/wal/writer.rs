@@ -23,6 +23,8 @@ pub(crate) struct WalFile {
     pub last: Sequence,
     /// Highest sequence with a catalog change in it; 0 = none.
     pub last_change: Sequence,
+    /// Highest sequence with an idempotency key in it; 0 = none.
+    pub last_key: Sequence,
     /// Bytes used.
     pub bytes: u64,
 }
@@ -37,6 +39,7 @@ pub(crate) struct Group {
     pub first: Sequence,
     pub last: Sequence,
     pub last_change: Sequence,
+    pub last_key: Sequence,
     pub records: u32,
     payload: Vec<u8>,
 }
@@ -47,19 +50,23 @@ impl Group {
             first: Sequence(0),
             last: Sequence(0),
             last_change: Sequence(0),
+            last_key: Sequence(0),
             records: 0,
             payload: Vec::new(),
         }
     }
 
-    /// Appends an encoded record.
-    pub fn push(&mut self, sequence: Sequence, body: &[u8], changes_catalog: bool) {
+    /// Appends an encoded record, and whether it has a catalog change and a key.
+    pub fn push(&mut self, sequence: Sequence, body: &[u8], changes_catalog: bool, keyed: bool) {
         if self.records == 0 {
             self.first = sequence;
         }
         self.last = sequence;
         if changes_catalog {
             self.last_change = sequence;
+        }
+        if keyed {
+            self.last_key = sequence;
         }
         self.records += 1;
         frame_record(body, &mut self.payload);
@@ -167,6 +174,7 @@ impl Wal {
         open.offset += disk_len;
         open.info.last = group.last;
         open.info.last_change = open.info.last_change.max(group.last_change);
+        open.info.last_key = open.info.last_key.max(group.last_key);
         open.info.bytes = open.offset;
         self.next_group += 1;
         Ok(())
@@ -251,6 +259,7 @@ impl Wal {
                 path,
                 last: Sequence(0),
                 last_change: Sequence(0),
+                last_key: Sequence(0),
                 bytes: PAGE,
             },
         });

@@ -66,6 +66,7 @@ fn databases_are_made_by_the_first_write_and_dropped_with_their_tables() {
     let mut machine = Machine::new();
     let rows = [Row::at(1).field("v", 1)];
     let into = |database: &str| WriteRequest {
+        key: None,
         database: name(database),
         ..request("t", &TableOptions::default(), &rows)
     };

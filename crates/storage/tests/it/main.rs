@@ -13,6 +13,7 @@ mod log;
 mod machine;
 mod manifest;
 mod partitions;
+mod repeats;
 mod rows;
 mod series;
 mod sim;

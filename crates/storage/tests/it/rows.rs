@@ -155,7 +155,7 @@ pub fn request(table: &str, options: &TableOptions, rows: &[Row]) -> WriteReques
 
 /// A request for several tables of the database `default`.
 pub fn requests(tables: Vec<TableWrite>) -> WriteRequest {
-    WriteRequest { database: name("default"), tables, durability: Durability::Fsync }
+    WriteRequest { database: name("default"), tables, durability: Durability::Fsync, key: None }
 }
 
 /// Every row of a table of `default`, in time order.

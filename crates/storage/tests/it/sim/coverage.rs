@@ -31,6 +31,8 @@ pub struct Coverage {
     pub merges: u64,
     pub conversions: u64,
     pub overtaken: u64,
+    pub repeated: u64,
+    pub repeated_after_loss: u64,
 }
 
 impl Coverage {
@@ -79,6 +81,8 @@ impl Coverage {
             (&mut self.merges, other.merges),
             (&mut self.conversions, other.conversions),
             (&mut self.overtaken, other.overtaken),
+            (&mut self.repeated, other.repeated),
+            (&mut self.repeated_after_loss, other.repeated_after_loss),
         ];
         for (sum, count) in all {
             *sum += count;
@@ -115,6 +119,8 @@ impl Coverage {
             ("merges", self.merges),
             ("conversions", self.conversions),
             ("overtaken rewrites", self.overtaken),
+            ("repeated requests", self.repeated),
+            ("repeats of lost requests", self.repeated_after_loss),
         ];
         let missing = crashes.into_iter().chain(met).filter(|(_, count)| *count == 0);
         missing.map(|(what, _)| what).collect()

@@ -3,8 +3,11 @@
 //! A life is the time between two openings. Requests of a life are remembered with their answers; when
 //! it has ended, the audit table says which of them survived, the promises say which must have, and the
 //! model of those that did says what every table must hold.
+//!
+//! Some requests have idempotency keys. They are sent again, in the same life and in later ones, whatever
+//! became of them: however often a request was sent, its rows are there once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,8 +16,8 @@ use pulsora_env::sim::{OpKind, Simulation};
 use pulsora_model::schema::{KnownTable, SchemaLookup, TableOptions};
 use pulsora_model::{Code, PartitionWidth};
 use pulsora_storage::{
-    ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, Options, Pending, Receipt,
-    Snapshot, WriteRequest,
+    ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, IdempotencyKey, Options,
+    Pending, Receipt, Snapshot, WriteRequest,
 };
 
 use super::coverage::Coverage;
@@ -29,9 +32,12 @@ const STEPS_MAX: u64 = 100_000;
 
 /// What was sent.
 enum Sent {
-    Write { number: u64, parts: Vec<Part>, durability: Durability },
+    Write { number: u64, parts: Vec<Part>, durability: Durability, keyed: bool },
     Drop,
 }
+
+/// Requests with keys that may be sent again.
+const REPEATABLE: usize = 40;
 
 /// What came back.
 enum Answer {
@@ -68,9 +74,15 @@ pub struct Run {
     engine: Option<Engine>,
     /// What the lives before have left.
     base: Model,
+    /// The requests in it.
+    stored_before: BTreeSet<u64>,
+    /// Number of the first request of this life.
+    first_of_life: u64,
     /// The requests of this life, in the order they were sent.
     requests: Vec<Request>,
     next_number: u64,
+    /// The last requests with keys, of any life.
+    repeatable: VecDeque<(u64, Vec<Part>)>,
     /// Requests of a hundred that ask for no sync, in this life.
     asynchronous: u8,
     /// A disk fault was planned in this life.
@@ -88,8 +100,11 @@ impl Run {
             options: options(seed),
             engine: None,
             base: Model::default(),
+            stored_before: BTreeSet::new(),
+            first_of_life: 1,
             requests: Vec::new(),
             next_number: 1,
+            repeatable: VecDeque::new(),
             asynchronous: 0,
             faulty: false,
             held: None,
@@ -140,7 +155,8 @@ impl Run {
 
     fn act(&mut self) {
         match self.rng.u8(0..100) {
-            0..=50 => self.send_write(),
+            0..=40 => self.send_write(),
+            41..=50 => self.send_again(),
             51..=54 => self.rest(),
             55..=57 => self.send_unfit(),
             58..=60 => self.send_drop(),
@@ -191,6 +207,33 @@ impl Run {
     fn send_parts(&mut self, parts: Vec<Part>) {
         let number = self.next_number;
         self.next_number += 1;
+        let keyed = self.rng.u8(0..3) == 0 && !parts.iter().any(is_unfit);
+        if keyed {
+            self.repeatable.push_back((number, parts.clone()));
+            if self.repeatable.len() > REPEATABLE {
+                self.repeatable.pop_front();
+            }
+        }
+        self.send_number(number, parts, keyed);
+    }
+
+    /// Sends a request with a key again, whatever is known of its fate.
+    fn send_again(&mut self) {
+        if self.repeatable.is_empty() {
+            return;
+        }
+        let (number, parts) = self.repeatable[self.rng.usize(0..self.repeatable.len())].clone();
+        let waits = self.requests.iter().any(|request| {
+            let same = matches!(request.sent, Sent::Write { number: n, .. } if n == number);
+            same && !matches!(request.answer, Answer::Stored(_) | Answer::Failed(_))
+        });
+        // With faults about, which of two unanswered ones was stored could not be told.
+        if !(waits && self.faulty) {
+            self.send_number(number, parts, true);
+        }
+    }
+
+    fn send_number(&mut self, number: u64, parts: Vec<Part>, keyed: bool) {
         let durability = if self.rng.u8(0..100) < self.asynchronous {
             Durability::Async
         } else {
@@ -206,9 +249,13 @@ impl Run {
             let known = if self.rng.bool() { known } else { known.map(without) };
             table_write(part.table, &options_of(part), known, &part.rows)
         });
-        let request = WriteRequest { durability, ..requests(tables.collect()) };
+        // Numbers of a client rise, whichever client it is.
+        let client = ["a", "b"][(number % 2) as usize];
+        let key = keyed.then(|| IdempotencyKey::new(client, number).expect("a good name"));
+        let request = WriteRequest { durability, key, ..requests(tables.collect()) };
         let answer = Answer::Waiting(self.engine().write(request));
-        self.requests.push(Request { sent: Sent::Write { number, parts, durability }, answer });
+        let sent = Sent::Write { number, parts, durability, keyed };
+        self.requests.push(Request { sent, answer });
     }
 
     /// At most one drop whose outcome is open.
@@ -248,6 +295,8 @@ impl Run {
     }
 
     fn fault(&mut self) {
+        self.settle();
+        self.collect();
         self.faulty = true;
         match self.rng.u8(0..4) {
             0 => self.world.files.fail_next_write(),
@@ -306,7 +355,13 @@ impl Run {
     fn collect(&mut self) {
         let crashed = self.crashed();
         let mut shown = None;
+        let mut stored = BTreeSet::new();
         for request in &mut self.requests {
+            if let (Sent::Write { number, .. }, Answer::Stored(_)) =
+                (&request.sent, &request.answer)
+            {
+                stored.insert(*number);
+            }
             let Answer::Waiting(pending) = &mut request.answer else { continue };
             let Some(answer) = pending.try_take() else { continue };
             request.answer = match answer {
@@ -318,6 +373,14 @@ impl Run {
                         assert_eq!(rows, audit_rows(parts), "request {number} is acknowledged");
                         let sent: usize = parts.iter().map(|part| part.rows.len()).sum();
                         assert_eq!(receipt.rows, sent as u64);
+                    }
+                    if let Sent::Write { number, keyed, .. } = &request.sent {
+                        let again = !stored.insert(*number) || self.stored_before.contains(number);
+                        assert!(!again || receipt.duplicate, "request {number} is stored again");
+                        assert!(*keyed || !receipt.duplicate, "request {number} has no key");
+                        self.coverage.repeated += u64::from(receipt.duplicate);
+                        let lost = *number < self.first_of_life && !receipt.duplicate;
+                        self.coverage.repeated_after_loss += u64::from(lost);
                     }
                     let dropped = matches!(request.sent, Sent::Drop) && receipt.changed;
                     self.coverage.drops += u64::from(dropped);
@@ -491,7 +554,10 @@ impl Run {
             });
         self.check_suffix(&survivors);
         let stored = |request: &Request| matches!(request.answer, Answer::Stored(_));
-        let lost = self.requests.iter().zip(&survivors).filter(|(r, there)| stored(r) && !**there);
+        // What was lost is told by the first send; a repeat stores nothing either way.
+        let first = |r: &Request| !matches!(r.answer, Answer::Stored(receipt) if receipt.duplicate);
+        let lost = (self.requests.iter().zip(&survivors))
+            .filter(|(r, there)| stored(r) && first(r) && !**there);
         self.coverage.async_lost += lost.count() as u64;
         let (with, open_drop) =
             self.model_of(&survivors, |answer| !matches!(answer, Answer::Invalid));
@@ -510,6 +576,8 @@ impl Run {
             panic!("after {end:?}: {difference}");
         }
         self.base = model;
+        self.stored_before = self.base.audited().into_keys().collect();
+        self.first_of_life = self.next_number;
     }
 
     /// Which requests of this life are there: those that must be, whole, once, and no other.
@@ -522,29 +590,66 @@ impl Run {
         for (number, rows) in self.base.audited() {
             assert_eq!(left.remove(&number), Some(rows), "request {number} of an earlier life");
         }
-        let survive = |request: &Request| {
-            let Sent::Write { number, parts, .. } = &request.sent else { return true };
-            let rows = left.remove(number).unwrap_or(0);
-            match fate(request) {
-                Fate::Stored => assert_eq!(rows, audit_rows(parts), "request {number} is lost"),
-                Fate::Gone => assert_eq!(rows, 0, "request {number} was refused"),
-                Fate::Any => assert!(
-                    rows == 0 || rows == audit_rows(parts),
-                    "request {number} is there in part"
-                ),
+        let mut sends: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for (at, request) in self.requests.iter().enumerate() {
+            if let Sent::Write { number, .. } = &request.sent
+                && !self.stored_before.contains(number)
+            {
+                sends.entry(*number).or_default().push(at);
             }
-            rows > 0
-        };
-        let survivors = self.requests.iter().map(survive).collect();
+        }
+        let drops = self.requests.iter().map(|request| matches!(request.sent, Sent::Drop));
+        let mut survivors: Vec<bool> = drops.collect();
+        for (number, sends) in sends {
+            let rows = left.remove(&number).unwrap_or(0);
+            let Sent::Write { parts, .. } = &self.requests[sends[0]].sent else { unreachable!() };
+            let fates: Vec<Fate> = sends.iter().map(|at| fate(&self.requests[*at])).collect();
+            if fates.contains(&Fate::Stored) {
+                assert_eq!(rows, audit_rows(parts), "request {number} is lost");
+            } else if fates.iter().all(|fate| *fate == Fate::Gone) {
+                assert_eq!(rows, 0, "request {number} was refused");
+            }
+            let whole = rows == 0 || rows == audit_rows(parts);
+            assert!(whole, "request {number} is there with {rows} of {} rows", audit_rows(parts));
+            if rows > 0 {
+                survivors[self.storing(&sends)] = true;
+            }
+        }
         assert!(left.is_empty(), "nobody wrote {left:?}");
         survivors
+    }
+
+    /// Which of the sends of a request that is there has stored it.
+    fn storing(&self, sends: &[usize]) -> usize {
+        let find = |is: &dyn Fn(&Answer) -> bool| {
+            sends.iter().copied().find(|at| is(&self.requests[*at].answer))
+        };
+        find(&|answer| matches!(answer, Answer::Stored(receipt) if !receipt.duplicate))
+            // A group that could not be written is not in the log.
+            .or_else(|| {
+                let unwritten = |answer: &Answer| {
+                    matches!(answer, Answer::Failed(Code::DiskFull | Code::Io) | Answer::Invalid)
+                };
+                find(&|answer| !unwritten(answer))
+            })
+            .unwrap_or(sends[0])
     }
 
     /// The log loses only its end.
     fn check_suffix(&self, survivors: &[bool]) {
         let mut lost = None;
+        let there: BTreeSet<u64> = (self.requests.iter().zip(survivors))
+            .filter_map(|(request, survived)| match &request.sent {
+                Sent::Write { number, .. } if *survived => Some(*number),
+                _ => None,
+            })
+            .chain(self.stored_before.iter().copied())
+            .collect();
         for (request, survived) in self.requests.iter().zip(survivors) {
             let Sent::Write { number, .. } = &request.sent else { continue };
+            if !survived && there.contains(number) {
+                continue; // a repeat, which stores nothing
+            }
             if matches!(request.answer, Answer::Invalid | Answer::Failed(_))
                 || (self.faulty && matches!(request.answer, Answer::Forgotten | Answer::Unknown))
             {
@@ -566,7 +671,9 @@ impl Run {
     fn story(&self, survivors: &[bool]) -> String {
         let tell = |(request, survived): (&Request, &bool)| {
             let sent = match &request.sent {
-                Sent::Write { number, durability, .. } => format!("{number} {durability:?}"),
+                Sent::Write { number, durability, keyed, .. } => {
+                    format!("{number} {durability:?}{}", if *keyed { ", with a key" } else { "" })
+                }
                 Sent::Drop => "drop".to_owned(),
             };
             let answer = match &request.answer {
@@ -607,6 +714,8 @@ impl Run {
 /// that crashes meet groups that are not synced.
 fn options(seed: u64) -> Options {
     let mut options = Options {
+        // Hours pass in a run.
+        dedup_window: Duration::from_secs(1 << 30),
         sync_interval: Duration::from_secs(20),
         flush_bytes: 64 << 10,
         memtable_bytes: 256 << 10,
@@ -626,6 +735,7 @@ fn partitions(rng: &mut Rng, options: &mut Options) {
 }
 
 /// What must have become of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Stored,
     Gone,
