@@ -3,6 +3,7 @@
 //! - [`crash`]: SIGKILL at random moments, then every acknowledged row exactly once
 //! - [`lifecycle`]: clean shutdown, the lock, the three durabilities
 //! - [`disk_full`]: writes refused and taken again, reads all the time
+//! - [`overload`]: more than the server can take
 //! - [`contract`]: every route of the HTTP contract
 //! - [`bad_input`]: what cannot be read, for each format
 //! - [`attack`]: clients that are slow, endless, or too many
@@ -15,5 +16,6 @@ mod contract;
 mod crash;
 mod disk_full;
 mod lifecycle;
+mod overload;
 mod readme_tour;
 mod tcp_lines;

@@ -33,7 +33,9 @@ pub fn status(code: Code) -> StatusCode {
         | Code::ColumnNotFound
         | Code::RouteNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Code::AlreadyExists | Code::KeyForgotten | Code::SchemaMoved | Code::Locked => StatusCode::CONFLICT,
+        Code::AlreadyExists | Code::KeyForgotten | Code::SchemaMoved | Code::Locked => {
+            StatusCode::CONFLICT
+        }
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::UnsupportedFormat => StatusCode::UNSUPPORTED_MEDIA_TYPE,

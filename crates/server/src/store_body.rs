@@ -42,9 +42,8 @@ where
         }
         let (bytes, parse) = (Bytes::from(piece.bytes), parse.clone());
         let len = bytes.len();
-        let number = piece.number;
-        let outcome =
-            store(context, target, number, len, move |catalog| parse(&bytes, catalog)).await;
+        let target = target.piece(piece.number);
+        let outcome = store(context, &target, len, move |catalog| parse(&bytes, catalog)).await;
         pieces.add(outcome)?;
     }
     let stored = pieces.finish();
@@ -98,7 +97,7 @@ where
     P: Fn(&Bytes, &Arc<Catalog>) -> Result<Parsed> + Clone + Send + 'static,
 {
     let len = bytes.len();
-    let stored = store(context, target, 0, len, move |catalog| parse(&bytes, catalog)).await?;
+    let stored = store(context, target, len, move |catalog| parse(&bytes, catalog)).await?;
     acknowledged(context, target, &stored);
     Ok(stored)
 }

@@ -20,6 +20,7 @@ use crate::tasks;
 const ATTEMPTS: usize = 3;
 
 /// How rows go into the engine.
+#[derive(Clone)]
 pub struct Target {
     /// For metrics and logs.
     pub protocol: Protocol,
@@ -29,7 +30,7 @@ pub struct Target {
     pub durability: Durability,
     /// What a bad line does to the others.
     pub partial: Partial,
-    /// The client's name for the body: what was stored of it before is not stored again.
+    /// The client's name for the body, or the piece of one: what was stored before is not stored again.
     pub key: Option<IdempotencyKey>,
 }
 
@@ -46,6 +47,12 @@ impl Target {
             partial: Partial::Accept,
             key: context.idempotency_key()?,
         })
+    }
+
+    /// The same for one piece of the body.
+    #[must_use]
+    pub fn piece(&self, number: u32) -> Target {
+        Target { key: self.key.as_ref().map(|key| key.piece(number)), ..self.clone() }
     }
 }
 
@@ -90,19 +97,12 @@ pub fn with_stored(mut response: Response, stored: &Stored) -> Response {
     with_sequence(response, SEQUENCE, stored.sequence)
 }
 
-/// Parses `body`, which is the piece `piece` of what was sent, against the present schemas and stores what
-/// is good.
+/// Parses `body` against the present schemas and stores what is good.
 ///
 /// # Errors
 /// Those of the parser and of the engine; `partial_write` when something is bad and the target
 /// refuses partial writes. Then nothing is stored.
-pub async fn store<P>(
-    context: &Context,
-    target: &Target,
-    piece: u32,
-    bytes: usize,
-    parse: P,
-) -> Result<Stored>
+pub async fn store<P>(context: &Context, target: &Target, bytes: usize, parse: P) -> Result<Stored>
 where
     P: Fn(&Arc<Catalog>) -> Result<Parsed> + Clone + Send + 'static,
 {
@@ -114,7 +114,7 @@ where
                 Stored { rejected: parsed.rejected, details: parsed.details, ..Stored::default() };
             return Err(partial_write(&stored, parsed.rows));
         }
-        match send(context, target, piece, std::mem::take(&mut parsed.tables)).await {
+        match send(context, target, std::mem::take(&mut parsed.tables)).await {
             Ok(receipt) => return Ok(finish(context, target, bytes, receipt, parsed)),
             Err(error) if error.code() == Code::SchemaMoved && attempt < ATTEMPTS => attempt += 1,
             Err(error) => return Err(error),
@@ -137,14 +137,13 @@ where
 async fn send(
     context: &Context,
     target: &Target,
-    piece: u32,
     tables: Vec<TableWrite>,
 ) -> Result<Option<Receipt>> {
     if tables.is_empty() {
         return Ok(None);
     }
     let (database, durability) = (target.database.clone(), target.durability);
-    let key = target.key.as_ref().map(|key| key.piece(piece));
+    let key = target.key.clone();
     let request = WriteRequest { database, tables, durability, key };
     context.running.engine.write(request).await.map(Some)
 }

@@ -22,7 +22,7 @@ fn every_write_route_stores_a_body_once() {
     bench.accept(200, "/tables/t/ingest", CSV, "time,v\n1,0\n");
     let line = b"t v=1i 2";
     let pack = Pack::new().map(2).text("m").text("t").text("columns").map(2);
-    let pack = pack.int_column("time", 3..4).int_column("v", 1..2).bytes();
+    let pack = pack.int_column("time", [3].into_iter()).int_column("v", [1].into_iter()).bytes();
     let metric = br#"{"metric":"t","timestamp":4,"fields":{"v":1}}"#;
     let requests: [(&str, &str, &[u8]); 13] = [
         ("/write", "text/plain", line),

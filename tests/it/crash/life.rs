@@ -63,9 +63,8 @@ pub fn live_and_die(launch: &Launch, ledger: &mut Ledger, random: &mut fastrand:
 /// Requests that are sent again: all without an answer that the server must still remember, and some
 /// others.
 fn repeats(ledger: &Ledger, random: &mut fastrand::Rng) -> Vec<Entry> {
-    let remembered: Vec<&Entry> = (ledger.entries.values())
-        .filter(|entry| ledger.is_among_last(entry, REMEMBERED))
-        .collect();
+    let remembered: Vec<&Entry> =
+        (ledger.entries.values()).filter(|entry| ledger.is_among_last(entry, REMEMBERED)).collect();
     let wanted = remembered.len().min(24);
     let unknown = remembered.iter().filter(|entry| entry.fate != Fate::Acknowledged);
     let any = (0..wanted).map(|_| &remembered[random.usize(0..remembered.len())]);
@@ -127,7 +126,9 @@ impl Writer<'_> {
             200..=299 => {
                 let duplicate = answer.header("x-pulsora-duplicate") == Some("true");
                 match entry.fate {
-                    Fate::Acknowledged | Fate::Found => assert!(duplicate, "stored again: {entry:?}"),
+                    Fate::Acknowledged | Fate::Found => {
+                        assert!(duplicate, "stored again: {entry:?}")
+                    }
                     Fate::Absent => {}
                     Fate::Unknown => assert!(!duplicate, "a new request: {entry:?}"),
                 }

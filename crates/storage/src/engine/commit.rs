@@ -118,9 +118,12 @@ impl Committer {
         }
         let events = if self.memory_is_short() {
             self.shared.wake_flush();
+            self.refuse_who_waited();
             self.shared.queue.take_flush().into_iter().collect()
         } else {
-            self.shared.queue.take(GROUP_BYTES, GROUP_REQUESTS)
+            // A group must not go far past the bound either.
+            let bytes = GROUP_BYTES.min(self.shared.options.memtable_bytes / 4);
+            self.shared.queue.take(bytes, GROUP_REQUESTS)
         };
         let mut group = Vec::new();
         for event in events {
@@ -143,7 +146,9 @@ impl Committer {
     }
 
     fn patience(&self) -> Duration {
-        if self.wal.unsynced() { self.shared.options.sync_interval.min(TICK) } else { TICK }
+        let shortest = self.shared.options.max_wait.unwrap_or(TICK).max(Duration::from_millis(10));
+        let wait = shortest.min(TICK);
+        if self.wal.unsynced() { self.shared.options.sync_interval.min(wait) } else { wait }
     }
 
     /// Past one and a half times their share, memtables must shrink before more is taken. A full disk
@@ -153,6 +158,20 @@ impl Committer {
         self.memtable_bytes() > limit
             && self.shared.reserve.is_held()
             && self.shared.poisoned().is_none()
+    }
+
+    /// Answers the writes that have waited for memory as long as they may; nothing of them is logged.
+    fn refuse_who_waited(&self) {
+        let Some(max_wait) = self.shared.options.max_wait else { return };
+        let now_ns = self.shared.env.clock.monotonic_ns();
+        let Some(since_ns) = now_ns.checked_sub(max_wait.as_nanos() as u64) else { return };
+        for reply in self.shared.queue.take_writes_since(since_ns) {
+            self.shared.counters.write_errors.fetch_add(1, Ordering::Relaxed);
+            let message = "the rows in memory wait for their flush, and there is no room for more";
+            let refused = Error::new(Code::Overloaded, message)
+                .hint("send it again a little later; the disk or the processor is the limit");
+            let _left = reply.send(Err(refused));
+        }
     }
 
     fn memtable_bytes(&self) -> u64 {

@@ -93,7 +93,7 @@ impl Engine {
     }
 
     fn send(&self, make: impl FnOnce(super::queue::Reply) -> Event) -> Pending {
-        let pending = self.shared.queue.push(make);
+        let pending = self.shared.queue.push(self.shared.env.clock.monotonic_ns(), make);
         self.shared.wake_commit();
         pending
     }

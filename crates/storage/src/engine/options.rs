@@ -101,6 +101,9 @@ pub struct Options {
     pub series: SeriesLimits,
     /// Series of all tables that are kept in memory, bytes: past it, tables that are sealed forget theirs.
     pub series_bytes: u64,
+    /// How long a write waits for memory while memtables are past their bound, before it is `overloaded`;
+    /// `None` = until there is some.
+    pub max_wait: Option<Duration>,
     /// Log size at which whatever pins the oldest file is flushed, bytes.
     pub wal_bytes: u64,
     /// Size of one log file, allocated ahead, bytes.
@@ -146,6 +149,7 @@ impl Options {
             queue_bytes: 256 << 20,
             series: SeriesLimits::default(),
             series_bytes: 256 << 20,
+            max_wait: None,
             wal_bytes: 1 << 30,
             wal_file_bytes: 64 << 20,
             sync_interval: Duration::from_secs(1),
