@@ -28,7 +28,7 @@ use crate::batch::{Batch, FieldColumn, SeriesColumn, SeriesKeys, TagColumn};
 use crate::column::{Clash, ColumnBuilder, Scalar, TEXT_TOO_LONG};
 use crate::error::{Code, Error, Result};
 use crate::ids::ColumnId;
-use crate::limits::{COLUMNS_MAX, SERIES_NUMBERS_MAX, TAGS_MAX, TEXT_BYTES_MAX};
+use crate::limits::{Limits, SERIES_NUMBERS_MAX, TAGS_MAX, TEXT_BYTES_MAX};
 use crate::name::Name;
 use crate::schema::{Mode, TableSchema};
 use crate::series::{SeriesKeyBuf, SeriesRegistry, SeriesTags};
@@ -89,6 +89,10 @@ pub struct BatchBuilder {
     key: SeriesKeyBuf,
     /// Fields whose type changed within the open row, with the type before.
     retyped: Vec<(usize, ColumnType)>,
+    limits: Limits,
+    /// Fields and tags that the table does not have yet.
+    new_columns: usize,
+    new_columns_before_row: usize,
     fields_before_row: usize,
     tags_before_row: usize,
     series_before_row: usize,
@@ -127,10 +131,38 @@ impl BatchBuilder {
             scratch: Vec::new(),
             key: SeriesKeyBuf::default(),
             retyped: Vec::new(),
+            limits: Limits::default(),
+            new_columns: 0,
+            new_columns_before_row: 0,
             fields_before_row: 0,
             tags_before_row: 0,
             series_before_row: 0,
         }
+    }
+
+    /// The same with other bounds than the shipped ones.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The bounds of what rows may make.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Counts a column that the table does not have yet.
+    fn add_column(&mut self, name: &str) -> Result<()> {
+        let columns = match &self.schema {
+            Some(schema) if schema.column(name).is_some() => return Ok(()),
+            Some(schema) => schema.columns.len(),
+            None => 1 + usize::from(self.id_name.is_some()),
+        };
+        self.limits.check_name(name)?;
+        self.limits.check_columns(columns + self.new_columns + 1)?;
+        self.new_columns += 1;
+        Ok(())
     }
 
     /// The schema this batch is parsed against.
@@ -205,13 +237,8 @@ impl BatchBuilder {
         if self.tag_index.contains_key(name) {
             return Err(tag_and_field(name));
         }
-        if self.fields.len() >= COLUMNS_MAX {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("more than {COLUMNS_MAX} fields in one table"),
-            ));
-        }
         let name = Name::new(name)?;
+        self.add_column(&name)?;
         let index = self.fields.len();
         self.field_index.insert(name.clone(), index);
         self.fields.push(FieldSlot { name, values: ColumnBuilder::new(ty) });
@@ -272,6 +299,7 @@ impl BatchBuilder {
             ));
         }
         let name = Name::new(name)?;
+        self.add_column(&name)?;
         let index = self.tags.len();
         self.tag_index.insert(name.clone(), index);
         self.tags.push(TagSlot { name, known });
@@ -514,6 +542,7 @@ impl BatchBuilder {
     /// From here on, taking back goes no further than to the rows finished now.
     fn settle(&mut self) {
         self.retyped.clear();
+        self.new_columns_before_row = self.new_columns;
         self.fields_before_row = self.fields.len();
         self.tags_before_row = self.tags.len();
         self.series_before_row = self.keys.len();
@@ -523,6 +552,7 @@ impl BatchBuilder {
     /// and codes are then free for others.
     pub fn abort_row(&mut self) {
         let rows = self.times.len();
+        self.new_columns = self.new_columns_before_row;
         for slot in self.fields.drain(self.fields_before_row..) {
             self.field_index.remove(&slot.name);
         }

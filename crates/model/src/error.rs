@@ -122,6 +122,8 @@ codes! {
     ConfirmationNeeded = "confirmation_needed", Invalid;
     /// Too many requests at once.
     Overloaded = "overloaded", Overloaded;
+    /// One client has too much on its way.
+    ClientLimit = "client_limit", Overloaded;
     /// The memory limit is reached.
     MemoryLimit = "memory_limit", Unavailable;
     /// The disk is full, or nearly.

@@ -1,5 +1,7 @@
-//! Limits that are part of the data model, each with its reason. Limits that a user can change live
-//! in the server's configuration.
+//! Limits that are part of the data model, each with its reason, and [`Limits`], which a user can change.
+
+use crate::error::{Code, Error, Result};
+use crate::name::prefix;
 
 /// Longest name: fits one length byte and every file system after encoding.
 pub const NAME_BYTES_MAX: usize = 255;
@@ -33,3 +35,97 @@ pub const EXCERPT_BYTES: usize = 80;
 
 /// Default number of rows a row query returns.
 pub const ROWS_DEFAULT: usize = 1_000;
+
+/// Bounds on what requests may make, by their names in the configuration. Past one the rows that need
+/// more are refused; what is there already stays, also when a bound is lowered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `limits.tables`: in all databases together.
+    pub tables: usize,
+    /// `limits.tables_per_database`
+    pub database_tables: usize,
+    /// `limits.columns_per_table`, at most [`COLUMNS_MAX`].
+    pub columns: usize,
+    /// `limits.series_per_table`
+    pub series: usize,
+    /// `limits.name_bytes`: of a database, table or column; at most [`NAME_BYTES_MAX`].
+    pub name_bytes: usize,
+    /// `limits.text_bytes`: of the value of a tag or field; at most [`TEXT_BYTES_MAX`].
+    pub text_bytes: usize,
+}
+
+impl Default for Limits {
+    /// Tables cost some kilobytes each, a series about a hundred bytes.
+    fn default() -> Limits {
+        Limits {
+            tables: 100_000,
+            database_tables: 50_000,
+            columns: COLUMNS_MAX,
+            series: 10_000_000,
+            name_bytes: NAME_BYTES_MAX,
+            text_bytes: TEXT_BYTES_MAX,
+        }
+    }
+}
+
+impl Limits {
+    /// Checks a new name.
+    ///
+    /// # Errors
+    /// `limit_exceeded`.
+    pub fn check_name(&self, name: &str) -> Result<()> {
+        if name.len() <= self.name_bytes {
+            return Ok(());
+        }
+        let what = format!("the name {:?}… has {} bytes", prefix(name, 40), name.len());
+        Err(exceeded("limits.name_bytes", self.name_bytes, &what))
+    }
+
+    /// Checks the value of a tag or field.
+    ///
+    /// # Errors
+    /// `limit_exceeded`.
+    pub fn check_text(&self, value: &str) -> Result<()> {
+        if value.len() <= self.text_bytes { Ok(()) } else { Err(self.long_text(value.len())) }
+    }
+
+    /// `limit_exceeded` for a text of `bytes`.
+    pub fn long_text(&self, bytes: usize) -> Error {
+        exceeded("limits.text_bytes", self.text_bytes, &format!("a text has {bytes} bytes"))
+    }
+
+    /// Checks how many columns a table would have.
+    ///
+    /// # Errors
+    /// `limit_exceeded`.
+    pub fn check_columns(&self, columns: usize) -> Result<()> {
+        if columns <= self.columns {
+            return Ok(());
+        }
+        Err(exceeded(
+            "limits.columns_per_table",
+            self.columns,
+            "the table has no room for a new column",
+        ))
+    }
+
+    /// Checks how many tables there would be in all and in one database.
+    ///
+    /// # Errors
+    /// `limit_exceeded`.
+    pub fn check_tables(&self, all: usize, in_database: usize) -> Result<()> {
+        if all > self.tables {
+            return Err(exceeded("limits.tables", self.tables, "there is no room for a new table"));
+        }
+        if in_database > self.database_tables {
+            let what = "the database has no room for a new table";
+            return Err(exceeded("limits.tables_per_database", self.database_tables, what));
+        }
+        Ok(())
+    }
+}
+
+fn exceeded(key: &str, value: usize, what: &str) -> Error {
+    Error::new(Code::LimitExceeded, format!("{what}: {key} is {value}"))
+        .hint(format!("raise {key} in the configuration if this is meant"))
+}

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 use crate::ids::{ColumnId, DatabaseId, TableId};
+use crate::limits::Limits;
 use crate::name::Name;
 use crate::partition::PartitionWidth;
 use crate::series::SeriesRegistry;
@@ -221,6 +222,19 @@ pub trait SchemaLookup {
     fn registry(&self, table: &TableSchema) -> Option<Arc<SeriesRegistry>> {
         let _no_table_has_one = table;
         None
+    }
+
+    /// The bounds of what rows may make.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    /// Whether there is room for this many new tables.
+    ///
+    /// # Errors
+    /// `limit_exceeded`.
+    fn check_new_tables(&self, new: usize) -> Result<()> {
+        self.limits().check_tables(new, new)
     }
 
     /// Both.

@@ -11,8 +11,8 @@ use pulsora_env::block_on;
 use pulsora_model::schema::SchemaLookup;
 use pulsora_model::time::Precision;
 use pulsora_model::{
-    Batch as Columns, Code, ColumnType, Detail, FieldColumn, Name, Result, Sequence, SeriesColumn, SeriesKeys,
-    TableOptions, TableWrite, TagColumn, Timestamp,
+    Batch as Columns, Code, ColumnType, Detail, FieldColumn, Name, Result, Sequence, SeriesColumn,
+    SeriesKeys, TableOptions, TableWrite, TagColumn, Timestamp,
 };
 use pulsora_storage::{Catalog, WriteRequest};
 use pulsora_wire::Parsed;
@@ -218,10 +218,7 @@ impl Database {
                 rows: points.len(),
                 series: SeriesColumn {
                     codes: vec![0; points.len()].into(),
-                    keys: SeriesKeys::Sets {
-                        sets: 1,
-                        tags: series.tags.iter().map(tag).collect(),
-                    },
+                    keys: SeriesKeys::Sets { sets: 1, tags: series.tags.iter().map(tag).collect() },
                 },
                 time: times.into(),
                 fields: vec![field],

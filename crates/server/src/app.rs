@@ -12,6 +12,7 @@ use pulsora_query::QueryEngine;
 use pulsora_storage::Engine;
 use tokio::sync::Semaphore;
 
+use crate::clients::Clients;
 use crate::config::Config;
 use crate::memory::MemoryGuard;
 use crate::metrics::Metrics;
@@ -30,6 +31,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Lets new work in while there is memory.
     pub memory: MemoryGuard,
+    /// Bytes that each client has on their way.
+    pub clients: Arc<Clients>,
     /// Bounds parsers that run at the same time: one per core, since they only compute.
     pub parsers: Arc<Semaphore>,
     running: OnceLock<Running>,
@@ -51,6 +54,7 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         App(Arc::new(Shared {
             memory: MemoryGuard::new(config.memory.limit),
+            clients: Arc::new(Clients::new(config.ingest.client_bytes)),
             metrics: Metrics::new(),
             parsers: Arc::new(Semaphore::new(cores.max(2))),
             running: OnceLock::new(),

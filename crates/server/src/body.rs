@@ -13,8 +13,9 @@ use futures::StreamExt;
 use pulsora_model::{Code, Error, Result};
 use pulsora_storage::{Engine, Room};
 use pulsora_wire::body::{BodyDecoder, snappy_len, unpack_snappy};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::clients::Share;
 use crate::context::{Context, Figures};
 use crate::tasks::{INLINE_BYTES, compute};
 
@@ -249,9 +250,11 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// Room in the bounded queue of writes; given back when dropped.
+/// Room in the share of the client and in the bounded queue of writes; given back when dropped.
 pub struct Reservation {
     engine: Engine,
+    /// None for work that no client asked for.
+    share: Option<Share>,
     rooms: Vec<Room>,
     bytes: u64,
     /// One request never takes more: two large ones must not starve each other.
@@ -259,27 +262,30 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// As much of `bytes` of a body as there is room for.
-    fn holds(&self, bytes: u64) -> usize {
-        usize::try_from(bytes.min(self.bytes / ROOM_FACTOR)).unwrap_or(0)
-    }
-
     /// None yet.
     pub fn new(context: &Context) -> Reservation {
+        let queue_bytes = context.app.config.memory.queue_bytes();
         Reservation {
             engine: context.running.engine.clone(),
+            share: context.client().map(|client| context.app.clients.share(client)),
             rooms: Vec::new(),
             bytes: 0,
-            bytes_max: context.app.config.storage_options().queue_bytes / 2,
+            bytes_max: (queue_bytes / 2).min(context.app.config.ingest.client_bytes),
         }
     }
 
     /// Holds room for a body of `bytes`.
     ///
     /// # Errors
-    /// `overloaded` when there is none within `max_wait`, `closed`.
+    /// `client_limit` when the client has too much else on its way, `overloaded` when all together
+    /// have, both after `max_wait`; `closed`.
     pub async fn hold(&mut self, bytes: u64, max_wait: Duration) -> Result<()> {
         self.grow(bytes.saturating_mul(ROOM_FACTOR).max(ROOM_MIN), max_wait).await
+    }
+
+    /// As much of `bytes` of a body as there is room for.
+    fn holds(&self, bytes: u64) -> usize {
+        usize::try_from(bytes.min(self.bytes / ROOM_FACTOR)).unwrap_or(0)
     }
 
     /// Grows to at least `bytes`, by doubling.
@@ -288,7 +294,11 @@ impl Reservation {
             return Ok(());
         }
         let more = bytes.max(self.bytes * 2).min(self.bytes_max) - self.bytes;
-        let room = timeout(max_wait, self.engine.room(more)).await.map_err(|_| {
+        let deadline = Instant::now() + max_wait;
+        if let Some(share) = &mut self.share {
+            share.hold(more, deadline).await?;
+        }
+        let room = timeout_at(deadline, self.engine.room(more)).await.map_err(|_| {
             Error::new(Code::Overloaded, "the queue of writes is full")
                 .hint("send the request again a little later, or fewer at once")
         })??;

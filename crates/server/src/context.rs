@@ -1,5 +1,6 @@
 //! What a handler knows of its request beside the body: engine, parameters, database, durability.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,6 +11,7 @@ use pulsora_model::{Code, Error, Name, Result};
 use pulsora_storage::{Durability, IdempotencyKey};
 
 use crate::app::{App, Running};
+use crate::clients::{Client, Peer};
 use crate::error::HttpError;
 use crate::params::Params;
 
@@ -44,6 +46,8 @@ pub struct Context {
     pub figures: Arc<Figures>,
     /// When the request arrived, monotonic nanoseconds.
     pub arrived_ns: u64,
+    /// Where it came from; `None` for work that no request asked for.
+    pub peer: Option<IpAddr>,
 }
 
 impl FromRequestParts<App> for Context {
@@ -77,6 +81,7 @@ impl Context {
             app: app.clone(),
             headers: parts.headers.clone(),
             figures: parts.extensions.get().cloned().unwrap_or_default(),
+            peer: parts.extensions.get().map(|Peer(address)| *address),
         })
     }
 
@@ -92,6 +97,7 @@ impl Context {
             app: app.clone(),
             headers: HeaderMap::new(),
             figures: Arc::default(),
+            peer: None,
         })
     }
 
@@ -129,6 +135,15 @@ impl Context {
     pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey>> {
         let header = self.header(&HeaderName::from_static("x-pulsora-idempotency-key"))?;
         header.map(IdempotencyKey::parse).transpose()
+    }
+
+    /// Who sends: the client of the idempotency key, else the address.
+    pub fn client(&self) -> Option<Client> {
+        // A key that cannot be read is refused where it is needed.
+        match self.idempotency_key() {
+            Ok(Some(key)) => Some(Client::Named(key.client().to_owned())),
+            _ => self.peer.map(Client::At),
+        }
     }
 
     /// A header as text.

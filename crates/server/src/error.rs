@@ -45,6 +45,7 @@ pub fn status(code: Code) -> StatusCode {
         | Code::InvalidRowId
         | Code::SchemaConflict
         | Code::LimitExceeded => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::ClientLimit => StatusCode::TOO_MANY_REQUESTS,
         Code::Overloaded
         | Code::MemoryLimit
         | Code::DiskFull
@@ -60,7 +61,11 @@ pub fn status(code: Code) -> StatusCode {
 /// Seconds after which a refused request may be sent again.
 fn retry_after_seconds(code: Code) -> Option<u32> {
     match code {
-        Code::Overloaded | Code::MemoryLimit | Code::NotReady | Code::Cancelled => Some(1),
+        Code::ClientLimit
+        | Code::Overloaded
+        | Code::MemoryLimit
+        | Code::NotReady
+        | Code::Cancelled => Some(1),
         // Space, a restart or a repair takes somebody longer.
         Code::DiskFull | Code::WritesRefused | Code::Closed => Some(10),
         _ => None,
@@ -242,12 +247,14 @@ mod tests {
                 ErrorKind::Invalid => (400..=422).contains(&status),
                 ErrorKind::NotFound => status == 404,
                 ErrorKind::Conflict => status == 409,
-                ErrorKind::Overloaded | ErrorKind::Closed => status == 503,
+                ErrorKind::Overloaded => matches!(status, 429 | 503),
+                ErrorKind::Closed => status == 503,
                 ErrorKind::Unavailable => matches!(status, 503 | 504),
                 ErrorKind::Corrupt | ErrorKind::Internal => status == 500,
             };
             assert!(fits, "{} has status {status}", code.name());
-            assert_eq!(status == 503, retry_after_seconds(*code).is_some(), "{}", code.name());
+            let later = matches!(status, 429 | 503);
+            assert_eq!(later, retry_after_seconds(*code).is_some(), "{}", code.name());
         }
     }
 

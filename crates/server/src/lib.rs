@@ -5,8 +5,9 @@
 
 //! Start: `serve.rs` binds, opens the engine and serves; `app.rs` is what requests share.
 //! A request: `connections/` → `middleware/` → `routes/router.rs` → a handler with its `context.rs`.
-//! Write path: `body.rs` (within limits and memory) → `store_body.rs`, `pieces.rs` → `write.rs` (parse
-//! off the I/O threads, engine, again when the schema moved). `tcp/` gathers lines that come without HTTP.
+//! Write path: `body.rs` (within limits and memory, `clients.rs` for each client) → `store_body.rs`,
+//! `pieces.rs` → `write.rs` (parse off the I/O threads, engine, again when the schema moved). `tcp/` gathers
+//! lines that come without HTTP.
 //! Read path: `routes/row_query.rs` with `row_pages.rs`, `metric_query/`, `routes/sql.rs` → `stream.rs`.
 //!
 //! Invariants: every answer has a request id and is logged and counted once; every limit comes from
@@ -16,6 +17,7 @@ pub mod allocator;
 mod answer;
 mod app;
 mod body;
+mod clients;
 pub mod config;
 mod connections;
 mod context;

@@ -116,7 +116,13 @@ where
         }
         match send(context, target, std::mem::take(&mut parsed.tables)).await {
             Ok(receipt) => return Ok(finish(context, target, bytes, receipt, parsed)),
-            Err(error) if error.code() == Code::SchemaMoved && attempt < ATTEMPTS => attempt += 1,
+            // At a limit the parser, which knows what is there by now, refuses row by row.
+            Err(error)
+                if matches!(error.code(), Code::SchemaMoved | Code::LimitExceeded)
+                    && attempt < ATTEMPTS =>
+            {
+                attempt += 1;
+            }
             Err(error) => return Err(error),
         }
     }

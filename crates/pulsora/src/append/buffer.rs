@@ -10,7 +10,8 @@ use std::sync::Arc;
 use arrow::array::{Float64Array, StringArray};
 use arrow::buffer::{Buffer as Bytes, OffsetBuffer};
 use pulsora_model::{
-    Batch, ColumnType, FieldColumn, Name, SeriesColumn, SeriesKeys, TableOptions, TableWrite, TagColumn,
+    Batch, ColumnType, FieldColumn, Name, SeriesColumn, SeriesKeys, TableOptions, TableWrite,
+    TagColumn,
 };
 
 use super::{SERIES_TABLE, SERIES_TAG};

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pulsora_model::limits::{Limits, TEXT_BYTES_MAX};
+use pulsora_model::series::SeriesLimits;
 use pulsora_model::time::Precision;
 use pulsora_model::{Code, Error, Name, Result};
 use pulsora_storage::{ColdFormat, Durability, Options, Recover};
@@ -87,6 +89,13 @@ pub struct MemoryConfig {
     pub limit: u64,
 }
 
+impl MemoryConfig {
+    /// What writes may take on their way into the engine, bytes: a quarter.
+    pub fn queue_bytes(&self) -> u64 {
+        self.limit / 4
+    }
+}
+
 /// `ingest.*`
 #[derive(Clone, Debug)]
 pub struct IngestConfig {
@@ -96,6 +105,8 @@ pub struct IngestConfig {
     pub max_body_bytes: u64,
     /// How long a request waits for room.
     pub max_wait: Duration,
+    /// Room that the writes of one client may take, bytes.
+    pub client_bytes: u64,
     /// How long the idempotency keys of an idle client are remembered.
     pub dedup_window: Duration,
     /// Of how many clients they are remembered.
@@ -136,6 +147,8 @@ pub struct LimitsConfig {
     pub body_rate: u64,
     /// How long a client may take nothing of its answer.
     pub answer_idle: Duration,
+    /// What rows may make.
+    pub rows: Limits,
 }
 
 /// `tcp.*`
@@ -238,6 +251,10 @@ impl Config {
                 atomic_body_bytes: read.bytes("ingest.atomic_body_bytes")?.unwrap_or(64 << 20),
                 max_body_bytes: read.bytes("ingest.max_body_bytes")?.unwrap_or(1 << 30),
                 max_wait: read.duration("ingest.max_wait")?,
+                client_bytes: read
+                    .bytes("ingest.client_bytes")?
+                    .unwrap_or(memory.queue_bytes() / 2)
+                    .max(CLIENT_BYTES_MIN),
                 dedup_window: read.duration("ingest.dedup_window")?,
                 dedup_clients: read.count("ingest.dedup_clients")?.unwrap_or(10_000),
             },
@@ -259,6 +276,7 @@ impl Config {
                 headers: read.count("limits.headers")?.unwrap_or(100),
                 body_rate: read.bytes("limits.body_rate")?.unwrap_or(0),
                 answer_idle: read.duration("limits.answer_idle")?,
+                rows: read.row_limits()?,
             },
             tcp: read.tcp()?,
             logging: LoggingConfig {
@@ -280,13 +298,17 @@ impl Config {
     /// queue of writes, at most a quarter for series, 15 % for decoded parts of hot segments.
     pub fn storage_options(&self) -> Options {
         let quarter = self.memory.limit / 4;
+        let options = Options::new(&self.storage.data_dir);
         Options {
             recover: self.storage.recover,
             flush_age: self.storage.flush_age,
             flush_bytes: self.storage.flush_bytes,
             memtable_bytes: quarter,
-            queue_bytes: quarter,
+            queue_bytes: self.memory.queue_bytes(),
             series_bytes: quarter,
+            max_wait: Some(self.ingest.max_wait),
+            limits: self.limits.rows,
+            series: SeriesLimits { series_max: self.limits.rows.series, ..options.series },
             wal_bytes: self.wal.max_bytes,
             reserve_bytes: self.storage.reserve,
             hot_for: self.storage.hot_for,
@@ -295,10 +317,13 @@ impl Config {
             cache_bytes: self.memory.limit / 100 * 15,
             dedup_window: self.ingest.dedup_window,
             dedup_clients: self.ingest.dedup_clients,
-            ..Options::new(&self.storage.data_dir)
+            ..options
         }
     }
 }
+
+/// The smallest request takes this much room.
+const CLIENT_BYTES_MIN: u64 = 64 << 10;
 
 /// The engine, one query and the code itself fit into this; 64 MiB.
 const MEMORY_MIN: u64 = 64 << 20;
@@ -312,6 +337,26 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn row_limits(&self) -> Result<Limits> {
+        let shipped = Limits::default();
+        let text_bytes = self.bytes("limits.text_bytes")?.unwrap_or(TEXT_BYTES_MAX as u64);
+        if !(1..=TEXT_BYTES_MAX as u64).contains(&text_bytes) {
+            let message = format!("limits.text_bytes is {text_bytes}, which is not 1 to 16MiB");
+            return Err(Error::new(Code::InvalidConfig, message).hint("give at most 16MiB"));
+        }
+        let count = |name: &str, otherwise: usize| -> Result<usize> {
+            Ok(self.count(name)?.unwrap_or(otherwise))
+        };
+        Ok(Limits {
+            tables: count("limits.tables", shipped.tables)?,
+            database_tables: count("limits.tables_per_database", shipped.database_tables)?,
+            columns: count("limits.columns_per_table", shipped.columns)?,
+            series: count("limits.series_per_table", shipped.series)?,
+            name_bytes: count("limits.name_bytes", shipped.name_bytes)?,
+            text_bytes: text_bytes as usize,
+        })
+    }
+
     fn setting(&self, name: &str) -> &Setting {
         self.settings
             .iter()

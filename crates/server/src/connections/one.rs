@@ -22,6 +22,7 @@ use tower::Service;
 use super::seats::Seat;
 use super::socket::Socket;
 use super::state::{InRequest, Phase, State};
+use crate::clients::Peer;
 use crate::config::LimitsConfig;
 
 /// How long a connection without a request may take to end once it was asked to: the head of a request
@@ -60,9 +61,10 @@ pub(super) async fn serve(
     limits: Arc<LimitsConfig>,
     mut stopped: watch::Receiver<bool>,
 ) -> End {
+    let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
     let state = Arc::clone(seat.state());
     let socket = Socket::new(stream, Arc::clone(&state), limits.answer_idle);
-    let service = service_fn(|request| answer(&state, router.clone(), request));
+    let service = service_fn(|request| answer(&state, router.clone(), peer, request));
     let mut connection = protocol(&limits).serve_connection(TokioIo::new(socket), service);
     let mut ending: Option<(End, Instant)> = None;
     loop {
@@ -131,10 +133,15 @@ async fn stop(stopped: &mut watch::Receiver<bool>) {
 fn answer(
     state: &Arc<State>,
     mut router: Router,
+    peer: Option<Peer>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Answered>, Infallible>> + use<> {
     let in_request = state.begin(Instant::now());
-    let response = router.call(request.map(Body::new));
+    let mut request = request.map(Body::new);
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
+    let response = router.call(request);
     async move { Ok(response.await?.map(|body| Answered { body, _in_request: in_request })) }
 }
 

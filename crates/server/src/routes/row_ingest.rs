@@ -199,6 +199,7 @@ fn options(context: &Context) -> Result<RowOptions> {
             .map_or(Ok(defaults.partition), PartitionWidth::parse)?,
         mode: params.text("mode").map(Mode::parse).transpose()?,
         now_ns: context.now_ns(),
+        limits: context.app.config.limits.rows,
     })
 }
 

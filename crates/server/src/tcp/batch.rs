@@ -84,6 +84,7 @@ async fn attempt(
         database: config.database.clone(),
         durability: config.durability.unwrap_or(app.config.wal.durability),
         partial: Partial::Accept,
+        key: None,
     };
     let options = LineOptions { precision: config.precision, now_ns: context.now_ns() };
     let (body, database) = (lines.clone(), target.database.clone());

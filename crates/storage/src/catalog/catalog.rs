@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pulsora_model::limits::Limits;
 use pulsora_model::name::nearest;
 use pulsora_model::schema::SchemaLookup;
 use pulsora_model::{
@@ -38,6 +39,9 @@ pub struct Catalog {
     pub(super) next_table: TableId,
     #[serde(skip)]
     pub(super) registries: Registries,
+    /// Of the open engine.
+    #[serde(skip)]
+    pub(super) limits: Limits,
 }
 
 impl Default for Catalog {
@@ -51,6 +55,7 @@ impl Default for Catalog {
             next_database: DatabaseId(2),
             next_table: TableId(1),
             registries: Registries::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -150,6 +155,25 @@ impl Catalog {
         next
     }
 
+    /// The bounds of what requests may make.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether a database has room for new tables.
+    ///
+    /// # Errors
+    /// `limit_exceeded`.
+    pub(crate) fn check_new_tables(&self, database: &str, new: usize) -> Result<()> {
+        let present = self.databases.get(database).map_or(0, |database| database.tables.len());
+        self.limits.check_tables(self.tables.len() + new, present + new)
+    }
+
+    /// The same with bounds.
+    pub(crate) fn with_limits(self, limits: Limits) -> Catalog {
+        Catalog { limits, ..self }
+    }
+
     /// The same with a registry for every table, present and to come.
     pub(crate) fn with_registries(mut self, limits: SeriesLimits) -> Catalog {
         self.registries = Registries::of(self.tables.keys().copied(), limits);
@@ -170,6 +194,14 @@ impl SchemaLookup for Lookup {
 
     fn registry(&self, table: &TableSchema) -> Option<Arc<SeriesRegistry>> {
         self.catalog.registry(table.id).cloned()
+    }
+
+    fn limits(&self) -> Limits {
+        self.catalog.limits
+    }
+
+    fn check_new_tables(&self, new: usize) -> Result<()> {
+        self.catalog.check_new_tables(&self.database, new)
     }
 }
 

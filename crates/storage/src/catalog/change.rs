@@ -37,6 +37,16 @@ impl Catalog {
     /// `corrupt` when the change does not fit (it was made against another catalog).
     pub fn apply(&self, change: &CatalogChange) -> Result<Catalog> {
         let mut next = self.clone();
+        next.make(change)?;
+        Ok(next)
+    }
+
+    /// Makes `change` in place; after an error this is of no use any more.
+    ///
+    /// # Errors
+    /// As [`Catalog::apply`].
+    pub(crate) fn make(&mut self, change: &CatalogChange) -> Result<()> {
+        let next = self;
         match change {
             CatalogChange::CreateDatabase { id, name } => {
                 let database = Database { id: *id, name: name.clone(), tables: BTreeMap::new() };
@@ -86,7 +96,7 @@ impl Catalog {
                 column.ok_or_else(|| misfit(change))?.ty = *ty;
             }
         }
-        Ok(next)
+        Ok(())
     }
 
     fn owner_mut(&mut self, id: DatabaseId) -> Option<&mut Database> {

@@ -11,7 +11,7 @@ use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{Int64Type, UInt64Type};
 use pulsora_model::batch::SeriesKeys;
 use pulsora_model::convert::{Conversion, conversion, exact_i64, exact_u64};
-use pulsora_model::limits::COLUMNS_MAX;
+use pulsora_model::limits::Limits;
 use pulsora_model::schema::TableOptions;
 use pulsora_model::time::parse_time;
 use pulsora_model::{
@@ -95,14 +95,15 @@ pub(crate) struct Resolution {
 /// `schema_moved` when the batch was parsed against another version and no longer fits; otherwise
 /// `type_conflict`, `schema_conflict`, `invalid_row_id` or `limit_exceeded`, naming the column.
 pub(crate) fn resolve(
-    catalog: &Arc<Catalog>,
+    catalog: Arc<Catalog>,
     database: &Name,
     write: &TableWrite,
     stored: &dyn Stored,
     now_ns: i64,
 ) -> Result<Resolution> {
-    let mut work = Work { catalog: Arc::clone(catalog), changes: Vec::new() };
-    let present = catalog.find_table(database, &write.table);
+    check_texts(&catalog, write)?;
+    let mut work = Work { catalog, changes: Vec::new() };
+    let present = work.catalog.find_table(database, &write.table);
     if let SeriesKeys::Known(registry) = &write.batch.series.keys
         && present.as_ref().is_none_or(|schema| schema.id != registry.table())
     {
@@ -130,7 +131,8 @@ struct Work {
 
 impl Work {
     fn change(&mut self, change: CatalogChange) -> Result<()> {
-        self.catalog = Arc::new(self.catalog.apply(&change)?);
+        // Many new tables in one request must not copy the catalog each time.
+        Arc::make_mut(&mut self.catalog).make(&change)?;
         self.changes.push(change);
         Ok(())
     }
@@ -141,7 +143,10 @@ impl Work {
         write: &TableWrite,
         now_ns: i64,
     ) -> Result<Arc<TableSchema>> {
+        self.catalog.check_new_tables(database, 1)?;
+        self.catalog.limits().check_name(&write.table)?;
         if self.catalog.database(database).is_err() {
+            self.catalog.limits().check_name(database)?;
             let id = self.catalog.next_database;
             self.change(CatalogChange::CreateDatabase { id, name: database.clone() })?;
         }
@@ -157,6 +162,7 @@ impl Work {
             created_at_ns: now_ns,
             codec: write.options.codec.clone(),
         };
+        check_columns(self.catalog.limits(), schema.columns.iter().map(|c| &c.name), 0)?;
         let schema =
             TableSchema { next_column: ColumnId(schema.columns.len() as u32 + 1), ..schema };
         self.change(CatalogChange::CreateTable { schema: schema.clone() })?;
@@ -173,12 +179,9 @@ impl Work {
         let mut added = 0;
         let mut add = |work: &mut Work, name: &Name, kind, ty| -> Result<ColumnId> {
             added += 1;
-            if schema.columns.len() + added > COLUMNS_MAX {
-                return Err(Error::new(
-                    Code::LimitExceeded,
-                    format!("more than {COLUMNS_MAX} columns"),
-                ));
-            }
+            let limits = work.catalog.limits();
+            limits.check_columns(schema.columns.len() + added)?;
+            limits.check_name(name)?;
             let id = next_column;
             next_column = ColumnId(id.0 + 1);
             let column = Column { id, name: name.clone(), kind, ty };
@@ -267,6 +270,32 @@ impl Work {
             Conversion::Clash => Err(type_conflict(column, field)),
         }
     }
+}
+
+/// Checks the columns of a table that is to be made.
+fn check_columns<'a>(
+    limits: &Limits,
+    names: impl ExactSizeIterator<Item = &'a Name>,
+    present: usize,
+) -> Result<()> {
+    limits.check_columns(present + names.len())?;
+    names.into_iter().try_for_each(|name| limits.check_name(name))
+}
+
+/// Parsers refuse rows with long texts one by one; this is for batches that no parser made.
+fn check_texts(catalog: &Catalog, write: &TableWrite) -> Result<()> {
+    let limits = catalog.limits();
+    let check = |values: &StringArray| {
+        // Together they are shorter than one may be, nearly always.
+        if values.value_data().len() <= limits.text_bytes {
+            return Ok(());
+        }
+        let longest = values.offsets().lengths().max().unwrap_or(0);
+        if longest <= limits.text_bytes { Ok(()) } else { Err(limits.long_text(longest)) }
+    };
+    write.batch.series.tags().iter().try_for_each(|tag| check(&tag.values))?;
+    let texts = write.batch.fields.iter().filter_map(|field| field.values.as_string_opt::<i32>());
+    texts.into_iter().try_for_each(check)
 }
 
 fn kind_conflict(column: &Column, sent_as: &str) -> Error {

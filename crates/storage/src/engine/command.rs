@@ -26,10 +26,11 @@ pub(super) fn changes(
                 Code::AlreadyExists,
                 format!("database {:?} exists already", &**name),
             )),
-            Err(_) => Ok(vec![CatalogChange::CreateDatabase {
-                id: catalog.next_database_id(),
-                name: name.clone(),
-            }]),
+            Err(_) => {
+                catalog.limits().check_name(name)?;
+                let id = catalog.next_database_id();
+                Ok(vec![CatalogChange::CreateDatabase { id, name: name.clone() }])
+            }
         },
         Command::DropDatabase { name } if &**name == DEFAULT_DATABASE => {
             Err(Error::new(Code::StatementRefused, "the database \"default\" cannot be dropped")
@@ -76,6 +77,11 @@ fn create_table(
         )
         .hint("drop it first, or use another name"));
     }
+    catalog.check_new_tables(database, 1)?;
+    let limits = catalog.limits();
+    limits.check_columns(schema.columns.len())?;
+    let names = schema.columns.iter().map(|column| &column.name);
+    names.chain([database, &schema.name]).try_for_each(|name| limits.check_name(name))?;
     changes.push(CatalogChange::CreateTable { schema });
     Ok(changes)
 }

@@ -299,7 +299,7 @@ impl Committer {
             {
                 self.shared.options.check_codec(codec)?;
             }
-            let resolution = resolve(&catalog, &request.database, write, &stored, now_ns)?;
+            let resolution = resolve(catalog, &request.database, write, &stored, now_ns)?;
             catalog = resolution.catalog;
             changes.extend(resolution.changes);
             let part = resolution.rows;

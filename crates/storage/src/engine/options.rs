@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pulsora_codec::Codecs;
 use pulsora_env::Store;
+use pulsora_model::limits::Limits;
 use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result, SeriesLimits};
 
@@ -97,6 +98,8 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// Requests waiting in the queue and their WAL buffers, bytes.
     pub queue_bytes: u64,
+    /// Bounds of tables, columns, names and texts (that of series is in `series`).
+    pub limits: Limits,
     /// How many series a table may have, and how much of them is kept for parsers.
     pub series: SeriesLimits,
     /// Series of all tables that are kept in memory, bytes: past it, tables that are sealed forget theirs.
@@ -147,6 +150,7 @@ impl Options {
             flush_bytes: 64 << 20,
             memtable_bytes: 256 << 20,
             queue_bytes: 256 << 20,
+            limits: Limits::default(),
             series: SeriesLimits::default(),
             series_bytes: 256 << 20,
             max_wait: None,

@@ -177,7 +177,11 @@ impl Replayed {
         Replayed {
             recover: options.recover,
             misfits: 0,
-            catalog: Arc::new(state.catalog.clone().with_registries(options.series_limits())),
+            catalog: Arc::new(
+                (state.catalog.clone())
+                    .with_registries(options.series_limits())
+                    .with_limits(options.limits),
+            ),
             catalog_through: state.catalog_through,
             flushed: state.flushed.iter().map(|(table, seq)| (*table, *seq)).collect(),
             row_id_max: state.row_ids.iter().map(|(table, id)| (*table, *id)).collect(),

@@ -79,7 +79,7 @@ impl ManifestState {
     /// `corrupt` when it names what is not there.
     pub fn apply(&mut self, edit: &Edit) -> Result<()> {
         for (_, change) in &edit.changes {
-            self.catalog = self.catalog.apply(change)?;
+            self.catalog.make(change)?;
         }
         self.catalog_through = self.catalog_through.max(edit.catalog_through);
         for id in &edit.removed {

@@ -172,7 +172,7 @@ impl SegmentWriter {
         }
         let database = Name::literal(DEFAULT_DATABASE);
         let now_ns = self.env.clock.wall_ns();
-        let resolution = resolve(&self.catalog, &database, batch, &*self, now_ns)?;
+        let resolution = resolve(Arc::clone(&self.catalog), &database, batch, &*self, now_ns)?;
         let rows = resolution.rows;
         if self.table.is_some_and(|table| table != rows.table) {
             let message = format!("a writer has one table, {:?} is another one", &*batch.table);

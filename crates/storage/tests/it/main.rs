@@ -9,6 +9,7 @@ mod ends;
 mod golden;
 mod growth;
 mod keys;
+mod limits;
 mod log;
 mod machine;
 mod manifest;

@@ -86,6 +86,10 @@ impl<'a> Row<'a> {
     pub(crate) fn check(&self, batch: &mut BatchBuilder) -> Result<(), Fault> {
         for (field, value) in &self.values {
             let value = self.scalar(value);
+            if let Scalar::Text(text) = value {
+                let checked = batch.limits().check_text(text);
+                checked.map_err(|error| Fault::of_column(error, batch.field_name(*field)))?;
+            }
             batch.check(*field, value).map_err(|clash| fault(batch, *field, value, &clash))?;
         }
         Ok(())

@@ -6,6 +6,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use pulsora_model::limits::Limits;
 use pulsora_model::schema::SchemaLookup;
 use pulsora_model::{BatchBuilder, Code, Error, Mode, Name, Result, TableOptions, TableWrite};
 
@@ -38,12 +39,17 @@ pub(crate) struct Tables<'s> {
     index: HashMap<Name, TableIndex, RandomState>,
     cells: usize,
     cells_max: usize,
+    limits: Limits,
+    /// Tables that the database does not have yet.
+    new_tables: usize,
 }
 
 impl<'s> Tables<'s> {
     /// No tables yet, for a body of `body_bytes`.
     pub(crate) fn new(schemas: &'s dyn SchemaLookup, body_bytes: usize) -> Tables<'s> {
         Tables {
+            limits: schemas.limits(),
+            new_tables: 0,
             schemas,
             tables: Vec::new(),
             index: HashMap::default(),
@@ -73,12 +79,23 @@ impl<'s> Tables<'s> {
         let options = TableOptions { mode, ..TableOptions::default() };
         let (schema, registry) = match self.schemas.known(&name) {
             Some(known) => (Some(known.schema), known.registry),
-            None => (None, None),
+            None => {
+                self.limits.check_name(&name)?;
+                self.schemas.check_new_tables(self.new_tables + 1)?;
+                self.new_tables += 1;
+                (None, None)
+            }
         };
-        let batch = BatchBuilder::new(schema, registry, options.time_column.clone(), None);
+        let batch = BatchBuilder::new(schema, registry, options.time_column.clone(), None)
+            .with_limits(self.limits);
         self.tables.push(Table { name: name.clone(), options, batch, cells: 0 });
         self.index.insert(name, index);
         Ok(index)
+    }
+
+    /// The bounds of what rows may make.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The batch of a table.
@@ -140,5 +157,69 @@ impl<'s> Tables<'s> {
             batch: table.batch.finish(),
         }));
         parsed.rows = parsed.tables.iter().map(|write| write.batch.rows as u64).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use pulsora_model::TableSchema;
+    use pulsora_model::time::Precision;
+
+    use crate::line::{LineOptions, parse};
+
+    use super::*;
+
+    /// A database without tables and with room for two.
+    struct Small;
+
+    impl SchemaLookup for Small {
+        fn schema(&self, _: &str) -> Option<Arc<TableSchema>> {
+            None
+        }
+
+        fn limits(&self) -> Limits {
+            Limits { tables: 2, columns: 4, name_bytes: 8, text_bytes: 10, ..Limits::default() }
+        }
+    }
+
+    fn rejected(body: &str) -> (u64, Vec<String>) {
+        let options = LineOptions { precision: Precision::Nanosecond, now_ns: 0 };
+        let parsed = parse(body.as_bytes(), &options, &Small).unwrap();
+        (parsed.rows, parsed.details.into_iter().map(|detail| detail.message).collect())
+    }
+
+    #[test]
+    fn rows_past_a_limit_are_refused_by_its_name_and_the_others_are_kept() {
+        let cases = [
+            ("a v=1 1\nb v=1 1\nc v=1 1\na v=2 2", 3, "limits.tables is 2"),
+            (
+                "a,t=x v=1,w=2 1\na,t=x v=1,w=2,x=3 2\na,u=x v=1 3\na,t=x v=1 4",
+                2,
+                "limits.columns_per_table is 4",
+            ),
+            ("a v=1 1\na long_name=1 2\na v=1 3", 2, "limits.name_bytes is 8"),
+            ("a v=1 1\nlong_name v=1 2", 1, "limits.name_bytes is 8"),
+            ("a v=\"0123456789\" 1\na v=\"0123456789x\" 2", 1, "limits.text_bytes is 10"),
+            ("a,t=0123456789 v=1 1\na,t=0123456789x v=1 2", 1, "limits.text_bytes is 10"),
+        ];
+        for (body, good, message) in cases {
+            let (rows, messages) = rejected(body);
+            assert_eq!(rows, good, "{body}: {messages:?}");
+            assert!(!messages.is_empty(), "{body}");
+            let key = message.split(' ').next().unwrap();
+            for text in messages {
+                assert!(text.contains(message) && text.contains(&format!("raise {key}")), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_million_of_each_are_refused_one_by_one() {
+        let lines =
+            |line: &dyn Fn(usize) -> String| -> String { (0..1_000_000).map(line).collect() };
+        assert_eq!(rejected(&lines(&|n| format!("t{n} v=1 1\n"))).0, 2);
+        assert_eq!(rejected(&lines(&|n| format!("t v{n}=1 1\n"))).0, 3);
     }
 }

@@ -36,6 +36,7 @@ impl<'a> TagSet<'a> {
         name: &str,
         value: Cow<'a, str>,
     ) -> Result<(), Fault> {
+        batch.limits().check_text(&value).map_err(|error| Fault::of_column(error, name))?;
         let fresh = match batch.tag(name).map_err(|error| Fault::of_column(error, name))? {
             TagTarget::Tag(tag) => add(&mut self.tags, tag, value),
             TagTarget::Field(field) => add(&mut self.fields, field, value),

@@ -185,6 +185,7 @@ impl<'a, 's> Parser<'a, 's> {
             },
             clock: &mut self.items.clock,
             last_time: &mut self.last_time,
+            text_bytes_max: self.items.tables.limits().text_bytes,
         };
         let batch = self.items.tables.batch(index);
         let written = batch.write_rows(&table.shape.fields, room, |mut lanes| {

@@ -13,7 +13,6 @@ use pulsora_model::Scalar;
 use pulsora_model::builder::Lanes;
 use pulsora_model::column::Lane;
 use pulsora_model::convert::exact_i64;
-use pulsora_model::limits::TEXT_BYTES_MAX;
 
 use super::numbers::Numbers;
 use super::scan::{IN_QUOTES, prefix_end, unescape};
@@ -33,6 +32,8 @@ pub(super) struct Run<'r, 'a> {
     pub(super) numbers: Numbers<'r, 'a>,
     pub(super) clock: &'r mut Clock,
     pub(super) last_time: &'r mut LastTime,
+    /// Longer texts are for the exact reader to refuse.
+    pub(super) text_bytes_max: usize,
 }
 
 impl Run<'_, '_> {
@@ -89,7 +90,7 @@ impl Run<'_, '_> {
             }
             Lane::Text(texts) if *bytes.get(at)? == b'"' => {
                 let end = at + 1 + memchr2(b'"', b'\\', &bytes[at + 1..])?;
-                if bytes[end] == b'"' && end - at <= TEXT_BYTES_MAX {
+                if bytes[end] == b'"' && end - at <= self.text_bytes_max {
                     return texts.push(&self.text[at + 1..end]).then_some(end + 1);
                 }
             }
@@ -111,7 +112,7 @@ impl Run<'_, '_> {
             (Value::Scalar(Scalar::Bool(value)), Lane::Bool(values)) => values[row] = value,
             (Value::Escaped(raw), Lane::Text(texts)) => {
                 let text = unescape(raw, IN_QUOTES);
-                if text.len() > TEXT_BYTES_MAX || !texts.push(&text) {
+                if text.len() > self.text_bytes_max || !texts.push(&text) {
                     return None;
                 }
             }

@@ -6,7 +6,7 @@
 //! positive integers or the request says so; a body without a column `id` lets the engine assign
 //! ids; a table whose `id` is anything else has no row ids, nor has an upsert table.
 
-use pulsora_model::limits::COLUMNS_MAX;
+use pulsora_model::limits::{COLUMNS_MAX, Limits};
 use pulsora_model::name::nearest;
 use pulsora_model::{
     BatchBuilder, Code, ColumnKind, ColumnType, Error, KnownTable, Mode, Name, Result,
@@ -37,6 +37,7 @@ pub(crate) struct Layout {
     pub(crate) options: TableOptions,
     /// The table, if it exists.
     pub(crate) known: Option<KnownTable>,
+    pub(crate) limits: Limits,
 }
 
 /// Checks the column names of a body.
@@ -119,7 +120,8 @@ impl Layout {
             None => (None, None),
         };
         let id = options.row_ids.then(|| options.id_column.clone());
-        BatchBuilder::new(schema, registry, options.time_column.clone(), id)
+        let batch = BatchBuilder::new(schema, registry, options.time_column.clone(), id);
+        batch.with_limits(self.limits)
     }
 }
 
@@ -170,7 +172,8 @@ impl Body<'_> {
             });
         }
         let options = self.table_options(mode, time, id);
-        Ok(Layout { names: self.names.to_vec(), roles, options, known: None })
+        let limits = self.options.limits;
+        Ok(Layout { names: self.names.to_vec(), roles, options, known: None, limits })
     }
 
     fn new_tags(&self) -> Result<Vec<usize>> {
@@ -277,7 +280,8 @@ impl Body<'_> {
             });
         }
         let options = existing_options(schema);
-        Ok(Layout { names: self.names.to_vec(), roles, options, known: Some(known) })
+        let (known, limits) = (Some(known), self.options.limits);
+        Ok(Layout { names: self.names.to_vec(), roles, options, known, limits })
     }
 
     fn existing_time(&self, schema: &TableSchema) -> Result<usize> {

@@ -1,5 +1,6 @@
 //! The parameters of a row request, already separated from the URL.
 
+use pulsora_model::limits::Limits;
 use pulsora_model::time::Precision;
 use pulsora_model::{Code, Error, Mode, PartitionWidth, Result};
 
@@ -85,6 +86,8 @@ pub struct RowOptions {
     pub mode: Option<Mode>,
     /// The wall clock, nanoseconds UTC.
     pub now_ns: i64,
+    /// The bounds of what rows may make.
+    pub limits: Limits,
 }
 
 impl Default for RowOptions {
@@ -100,6 +103,7 @@ impl Default for RowOptions {
             partition: PartitionWidth::Auto,
             mode: None,
             now_ns: 0,
+            limits: Limits::default(),
         }
     }
 }

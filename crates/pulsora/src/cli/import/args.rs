@@ -146,6 +146,8 @@ impl ImportArgs {
             },
             mode: self.mode.as_deref().map(Mode::parse).transpose()?,
             now_ns,
+            // The server that takes the rows has limits of its own.
+            limits: defaults.limits,
         })
     }
 

@@ -228,6 +228,7 @@ fn a_run_takes_every_line_that_is_like_the_others() {
         numbers: Numbers { registry: None, tags: &tags, found: &mut FoundByKey::new(0) },
         clock: &mut Clock::new(Precision::Nanosecond, 77),
         last_time: &mut LastTime::default(),
+        text_bytes_max: pulsora_model::limits::TEXT_BYTES_MAX,
     };
     let mut end = 0;
     for (room, expected) in [(7, 7), (100, 13), (100, 0)] {
