@@ -14,7 +14,7 @@ use arrow::datatypes::{
 };
 use pulsora_model::batch::{Batch, FieldColumn};
 use pulsora_model::column::{Clash, ColumnBuilder};
-use pulsora_model::limits::{DETAILS_MAX, TEXT_BYTES_MAX};
+use pulsora_model::limits::DETAILS_MAX;
 use pulsora_model::time::is_time_text;
 use pulsora_model::{Code, ColumnKind, ColumnType, KnownTable, Name, Result, TableWrite};
 
@@ -279,13 +279,12 @@ impl<'a> Rows<'a> {
         let name = &self.layout.names[index];
         if column.ty == ColumnType::Utf8 {
             let texts = column.values.as_string::<i32>();
-            let too_long = |row: &usize| texts.value_length(*row) as usize > TEXT_BYTES_MAX;
-            let rows = if texts.value_data().len() > TEXT_BYTES_MAX { texts.len() } else { 0 };
-            for row in (0..rows).filter(too_long) {
-                self.bad.add(row, || {
-                    RowError::new(Code::LimitExceeded, "text over 16 MiB is not stored")
-                        .column(name)
-                });
+            let limits = &self.layout.limits;
+            let length = |row: usize| texts.value_length(row) as usize;
+            let rows = if texts.value_data().len() > limits.text_bytes { texts.len() } else { 0 };
+            for row in (0..rows).filter(|row| length(*row) > limits.text_bytes) {
+                let error = || RowError::from(limits.long_text(length(row))).column(name);
+                self.bad.add(row, error);
             }
         }
         let widens =

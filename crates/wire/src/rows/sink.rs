@@ -5,7 +5,6 @@
 
 use pulsora_model::builder::{BatchBuilder, FieldIndex, TagIndex, TagTarget};
 use pulsora_model::column::ColumnBuilder;
-use pulsora_model::limits::TEXT_BYTES_MAX;
 use pulsora_model::{Code, Error, Name, Result, TableWrite};
 
 use super::layout::{Layout, Role};
@@ -159,9 +158,7 @@ impl<'o> RowSink<'o> {
 
     /// The open row's value of a tag; empty text is no value.
     pub(crate) fn tag(&mut self, tag: usize, text: &str) -> Result<(), RowError> {
-        if text.len() > TEXT_BYTES_MAX {
-            return Err(RowError::new(Code::LimitExceeded, "text over 16 MiB is not stored"));
-        }
+        self.builder.limits().check_text(text)?;
         let (_, cell) = &mut self.tags[tag];
         cell.in_row = true;
         if cell.text != text {
