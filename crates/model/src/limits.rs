@@ -109,6 +109,18 @@ impl Limits {
         ))
     }
 
+    /// Checks how many series a request brings at once.
+    ///
+    /// # Errors
+    /// `limit_exceeded`.
+    pub fn check_series(&self, series: usize) -> Result<()> {
+        if series <= self.series {
+            return Ok(());
+        }
+        let what = format!("one table would get {series} series at once");
+        Err(exceeded("limits.series_per_table", self.series, &what))
+    }
+
     /// Checks how many tables there would be in all and in one database.
     ///
     /// # Errors

@@ -215,6 +215,10 @@ impl Work {
             }
         }
         fields.sort_by_key(|(id, _, _)| *id);
+        if let SeriesKeys::Sets { sets, .. } = &batch.series.keys {
+            // The registry of a table that exists bounds what parsers find; a new one has none yet.
+            self.catalog.limits().check_series(*sets)?;
+        }
         let registry = self.catalog.registry(schema.id).cloned();
         let registry = registry.ok_or_else(|| Error::internal("a table without a registry"))?;
         let codes = series_numbers(&batch.series, tags, &registry)?;

@@ -2,7 +2,7 @@
 
 use pulsora_model::limits::Limits;
 use pulsora_model::schema::TableOptions;
-use pulsora_model::{Code, ColumnKind, ColumnType, Error, Mode, PartitionWidth, SeriesLimits};
+use pulsora_model::{Code, ColumnKind, ColumnType, Error, Mode, PartitionWidth};
 use pulsora_storage::{Command, NewColumn, NewTable, Options};
 
 use crate::machine::{Machine, small_options};
@@ -96,14 +96,12 @@ fn columns_names_and_texts_are_bounded_and_a_request_is_refused_whole() {
 
 #[test]
 fn series_are_bounded_by_name() {
-    let series = SeriesLimits { series_max: 2, ..SeriesLimits::default() };
-    let machine = Machine::with(Options { series, ..small_options() });
+    let limits = Limits { series: 2, ..Limits::default() };
+    let machine = Machine::with(Options { limits, ..small_options() });
     let of = |host: &str| row().tag("host", host);
-    machine.rows("t", &[of("a"), of("b")]);
-    let error = machine.refused("t", &[of("c")]);
-    assert_eq!(error.code(), Code::LimitExceeded);
-    assert!(error.message().contains("limits.series_per_table"), "{error}");
-    machine.rows("t", &[of("a")]);
+    let many = [of("a"), of("b"), of("c")];
+    says(&machine.refused("t", &many), "limits.series_per_table", 2);
+    machine.rows("t", &many[..2]);
 }
 
 #[test]
