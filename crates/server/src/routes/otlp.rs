@@ -12,13 +12,12 @@ use pulsora_model::{Code, Detail, Error, ErrorKind, Result};
 use pulsora_storage::Catalog;
 use pulsora_wire::otlp::{self, Encoding, OtlpOptions};
 
-use crate::answer::{SEQUENCE, with_sequence};
 use crate::body::Intake;
 use crate::context::Context;
 use crate::error::{HttpError, public, retryable};
 use crate::metrics::Protocol;
 use crate::store_body::store_whole;
-use crate::write::{Partial, Stored, Target};
+use crate::write::{Stored, Target, with_stored};
 
 /// `POST /v1/metrics`.
 pub async fn export(
@@ -37,20 +36,15 @@ pub async fn export(
     match stored {
         Ok(stored) => {
             let body = otlp::accepted(encoding, stored.rejected, &reason(&stored));
-            with_sequence(answer(encoding, body), SEQUENCE, stored.sequence)
+            with_stored(answer(encoding, body), &stored)
         }
         Err(error) => refuse(encoding, retryable(error)),
     }
 }
 
 async fn store(context: &Context, body: Body, encoding: Encoding) -> Result<Stored> {
-    let database = context.database()?;
-    let target = Target {
-        protocol: Protocol::Otlp,
-        database: database.clone(),
-        durability: context.durability()?,
-        partial: Partial::Accept,
-    };
+    let target = Target::of(context, Protocol::Otlp)?;
+    let database = target.database.clone();
     let options = OtlpOptions { encoding, now_ns: context.now_ns() };
     let intake = Intake::open(context, body, context.app.config.ingest.max_body_bytes)?;
     let parse = move |body: &bytes::Bytes, catalog: &Arc<Catalog>| {

@@ -13,13 +13,12 @@ use pulsora_model::{Code, Error, Result};
 use pulsora_storage::Catalog;
 use pulsora_wire::remote_write::{self, Version};
 
-use crate::answer::{SEQUENCE, with_sequence};
 use crate::body::Intake;
 use crate::context::Context;
 use crate::error::{HttpError, HttpResult, retryable};
 use crate::metrics::Protocol;
 use crate::store_body::{store_snappy, store_whole};
-use crate::write::{Partial, Stored, Target, partial_write};
+use crate::write::{Stored, Target, partial_write, with_stored};
 
 const SAMPLES: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
 const HISTOGRAMS: HeaderName =
@@ -39,18 +38,13 @@ pub async fn write(context: Context, body: Body) -> HttpResult {
     for (name, count) in written {
         response.headers_mut().insert(name, HeaderValue::from(count));
     }
-    Ok(with_sequence(response, SEQUENCE, stored.sequence))
+    Ok(with_stored(response, &stored))
 }
 
 /// Stores the body; with the number of native histograms among its rows.
 async fn store(context: &Context, body: Body, version: Version) -> Result<(Stored, u64)> {
-    let database = context.database()?;
-    let target = Target {
-        protocol: Protocol::RemoteWrite,
-        database: database.clone(),
-        durability: context.durability()?,
-        partial: Partial::Accept,
-    };
+    let target = Target::of(context, Protocol::RemoteWrite)?;
+    let database = target.database.clone();
     let histograms = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&histograms);
     let parse = move |body: &bytes::Bytes, catalog: &Arc<Catalog>| {
