@@ -256,6 +256,7 @@ fn send(engine: &Engine, pool: &Pool, flags: &Flags) -> f64 {
     let done = Barrier::new(flags.clients + 1);
     let started = Instant::now();
     let request = |number: usize| WriteRequest {
+        key: None,
         database: Name::literal("default"),
         tables: vec![TableWrite {
             table: Name::literal("cpu"),
