@@ -6,8 +6,8 @@
 //! Start: `serve.rs` binds, opens the engine and serves; `app.rs` is what requests share.
 //! A request: `connections/` → `middleware/` → `routes/router.rs` → a handler with its `context.rs`.
 //! Write path: `body.rs` (within limits and memory, `clients.rs` for each client) → `store_body.rs`,
-//! `pieces.rs` → `write.rs` (parse off the I/O threads, engine, again when the schema moved). `tcp/` gathers
-//! lines that come without HTTP.
+//! `pieces.rs`, `parquet_body.rs` → `write.rs` (parse off the I/O threads, engine, again when the schema
+//! moved). `tcp/` gathers lines that come without HTTP.
 //! Read path: `routes/row_query.rs` with `row_pages.rs`, `metric_query/`, `routes/sql.rs` → `stream.rs`.
 //!
 //! Invariants: every answer has a request id and is logged and counted once; every limit comes from
@@ -29,6 +29,7 @@ mod metric_query;
 mod metrics;
 mod middleware;
 mod params;
+mod parquet_body;
 mod pieces;
 mod routes;
 mod row_pages;

@@ -111,7 +111,8 @@ fn too_large(context: &Context) -> Error {
     .hint("allow partial writes, send smaller bodies, or raise ingest.atomic_body_bytes")
 }
 
-fn acknowledged(context: &Context, target: &Target, stored: &Stored) {
+/// Notes a body that has been stored.
+pub fn acknowledged(context: &Context, target: &Target, stored: &Stored) {
     let took = took(&context.app, context.arrived_ns);
     context.app.metrics.acknowledged(target.protocol, took);
     if context.app.config.logging.performance && stored.rows >= PERFORMANCE_ROWS_MIN {

@@ -71,6 +71,16 @@ impl Client {
         if response.status().is_success() { Ok(response) } else { Err(refusal(response)) }
     }
 
+    /// Gets a path; gives the answer of a 2xx status.
+    ///
+    /// # Errors
+    /// The server's; `io_error` when no answer came.
+    pub fn get(&self, path: &str, params: &[(&str, String)]) -> Result<Response<Body>> {
+        let uri = format!("{}{path}{}", self.base, query(params));
+        let response = self.agent.get(&uri).call().map_err(|error| self.unanswered(&error))?;
+        if response.status().is_success() { Ok(response) } else { Err(refusal(response)) }
+    }
+
     fn unanswered(&self, error: &ureq::Error) -> Error {
         let refused = matches!(error, ureq::Error::Io(io)
             if io.kind() == std::io::ErrorKind::ConnectionRefused);

@@ -29,12 +29,13 @@ pub(super) fn details_text(details: &[Detail], all: u64) -> String {
         let place = match (detail.line, detail.index) {
             (Some(line), _) => format!("line {line}"),
             (None, Some(index)) => format!("item {index}"),
-            (None, None) => "somewhere".to_owned(),
+            (None, None) => String::new(),
         };
-        let column = detail.column.as_ref().map(|name| format!(", column {name:?}"));
-        let value = detail.text.as_ref().map(|text| format!(", {text:?}"));
-        let (column, value) = (column.unwrap_or_default(), value.unwrap_or_default());
-        let _ = writeln!(text, "  {place}{column}{value}: {}", detail.message);
+        let column = detail.column.as_ref().map(|name| format!("column {name:?}"));
+        let value = detail.text.as_ref().map(|text| format!("{text:?}"));
+        let parts = [Some(place), column, value].into_iter().flatten();
+        let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+        let _ = writeln!(text, "  {}: {}", parts.join(", "), detail.message);
     }
     let shown = details.len().min(DETAILS_SHOWN) as u64;
     if all > shown {

@@ -1,6 +1,15 @@
 //! Rows in and out, through a data directory and through a server.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Decimal128Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::Int64Type;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 
 use crate::run::{Server, example, pulsora, pulsora_with};
 
@@ -136,4 +145,152 @@ fn errors_of_sql_have_a_hint_and_code_1() {
     assert!(syntax.contains("line 1"), "{syntax}");
     let nobody = pulsora(&["sql", "SELECT 1", "--url", "http://127.0.0.1:1"]).failed();
     assert!(nobody.contains("no server answers at http://127.0.0.1:1"), "{nobody}");
+}
+
+/// A Parquet file of `rows` rows in row groups of `group_rows`: a second apart, ten symbols, a number.
+fn parquet_file(path: &Path, rows: i64, group_rows: usize) {
+    let times = TimestampMicrosecondArray::from_iter_values((0..rows).map(|n| n * 1_000_000));
+    let symbols = StringArray::from_iter_values((0..rows).map(|n| format!("S{}", n % 10)));
+    let prices = Float64Array::from_iter_values((0..rows).map(|n| n as f64 / 4.0));
+    let batch = RecordBatch::try_from_iter([
+        ("time", Arc::new(times) as ArrayRef),
+        ("symbol", Arc::new(symbols)),
+        ("price", Arc::new(prices)),
+        ("n", Arc::new(Int64Array::from_iter_values(0..rows))),
+    ]);
+    let batch = batch.unwrap();
+    let properties =
+        WriterProperties::builder().set_max_row_group_row_count(Some(group_rows)).build();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn parquet_of_many_row_groups_into_any_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, data) = (dir.path().join("trades.parquet"), dir.path().join("data"));
+    parquet_file(&file, 20_000, 3_000);
+    let import = |place: &[&str], table: &str, more: &[&str]| {
+        let args = ["import", file.to_str().unwrap(), "--tags", "symbol", "--table", table];
+        pulsora(&[&args, place, more].concat()).ok()
+    };
+    let sums = "SELECT count(*), sum(n), sum(price), count(DISTINCT symbol), max(time) FROM ";
+    let expected = "20000,199990000,49997500,10,1970-01-01T05:33:19Z";
+    let check = |place: &[&str], table: &str| {
+        let out = sql(place, &format!("{sums}{table}"), &["--format", "csv"]);
+        assert_eq!(
+            out.lines().nth(1).map(|line| line.replace(".0,", ",")).as_deref(),
+            Some(expected)
+        );
+    };
+    let directory = ["--data-dir", data.to_str().unwrap()];
+    assert!(import(&directory, "trades", &[]).starts_with("20,000 rows inserted"));
+    check(&directory, "trades");
+    let server = Server::start(&data);
+    let place = ["--url", server.url.as_str()];
+    assert!(import(&place, "again", &[]).starts_with("20,000 rows inserted"));
+    check(&place, "again");
+    // In an upsert table the same keys again change nothing.
+    for _ in 0..2 {
+        import(&place, "upserted", &["--mode", "upsert"]);
+    }
+    check(&place, "upserted");
+}
+
+#[test]
+fn parquet_that_cannot_be_taken_is_refused_with_all_reasons() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nested.parquet");
+    let list = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1)])]);
+    let amount = Decimal128Array::from(vec![1]).with_precision_and_scale(10, 2).unwrap();
+    let batch = RecordBatch::try_from_iter([
+        ("time", Arc::new(TimestampMicrosecondArray::from(vec![1])) as ArrayRef),
+        ("readings", Arc::new(list)),
+        ("amount", Arc::new(amount)),
+    ]);
+    let batch = batch.unwrap();
+    let out = std::fs::File::create(&file).unwrap();
+    let mut writer = ArrowWriter::try_new(out, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let data = dir.path().join("data");
+    let place = ["--data-dir", data.to_str().unwrap(), "--table", "t"];
+    let said = pulsora(&[&["import", file.to_str().unwrap()], &place[..]].concat()).failed();
+    assert!(
+        said.contains("2 columns have types that tables do not have: \"readings\" (list of int64), \"amount\" (decimal(10, 2))"),
+        "{said}"
+    );
+    let bytes = std::fs::read(&file).unwrap();
+    let piped = [&["import", "-", "--format", "parquet"], &place[..]].concat();
+    let piped = pulsora_with(&piped, &[], &bytes).failed();
+    assert!(piped.contains("read from its end"), "{piped}");
+    std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let cut = pulsora(&[&["import", file.to_str().unwrap()], &place[..]].concat()).failed();
+    assert!(cut.contains("is not a Parquet file"), "{cut}");
+}
+
+#[test]
+fn a_parquet_body_that_is_too_large_to_be_stored_whole_is_stored_in_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("trades.parquet");
+    parquet_file(&file, 200_000, 50_000);
+    let bytes = std::fs::read(&file).unwrap();
+    let set = [("PULSORA_INGEST__ATOMIC_BODY_BYTES", "1MiB")];
+    let server = Server::start_with(&dir.path().join("data"), &set);
+    assert!(bytes.len() > 1 << 20, "{} bytes", bytes.len());
+    let answer =
+        server.post("/tables/trades/ingest?tags=symbol", "application/vnd.apache.parquet", &bytes);
+    assert!(answer.contains("\"rows_inserted\":200000"), "{answer}");
+    let place = ["--url", server.url.as_str()];
+    let sums = "SELECT count(*), sum(n), count(DISTINCT symbol) FROM trades";
+    let out = sql(&place, sums, &["--format", "csv"]);
+    assert_eq!(out.lines().nth(1), Some("200000,19999900000,10"));
+    let spill = std::fs::read_dir(dir.path().join("data/spill")).unwrap();
+    let names = spill.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("body")).count(), 0);
+    let cut = server.post(
+        "/tables/trades/ingest",
+        "application/vnd.apache.parquet",
+        &bytes[..bytes.len() - 9],
+    );
+    assert!(cut.contains("malformed_body"), "{cut}");
+}
+
+#[test]
+fn large_text_of_every_format_comes_in_pieces_from_standard_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let place = ["--data-dir", data.to_str().unwrap()];
+    let rows = 300_000;
+    let pad = "x".repeat(20);
+    let item =
+        |n: u64| format!("{{\"time\":{},\"n\":{n},\"text\":\"{pad},]\"}}", n + 1_700_000_000);
+    let items: Vec<String> = (0..rows).map(item).collect();
+    let csv: String = (0..rows).map(|n| format!("{},{n},{pad}\n", n + 1_700_000_000)).collect();
+    let line: String =
+        (0..rows).map(|n| format!("line n={n}i,text=\"{pad}\" {}\n", n + 1_700_000_000)).collect();
+    for (table, more, text) in [
+        (
+            "json",
+            &["--table", "json", "--time-format", "s"][..],
+            format!("[{}]", items.join(",\n")),
+        ),
+        ("ndjson", &["--table", "ndjson", "--time-format", "s"], items.join("\n")),
+        (
+            "csv",
+            &["--table", "csv", "--format", "csv", "--time-format", "s"],
+            format!("time,n,text\n{csv}"),
+        ),
+        ("line", &["--format", "line", "--precision", "s"], line),
+    ] {
+        assert!(text.len() > 9 << 20, "{table}: {} bytes are one piece", text.len());
+        let args = [&["import", "-"], more, &place].concat();
+        let out = pulsora_with(&args, &[], text.as_bytes()).ok();
+        assert!(out.starts_with("300,000 rows inserted"), "{table}: {out}");
+        let sums =
+            sql(&place, &format!("SELECT count(*), sum(n) FROM {table}"), &["--format", "csv"]);
+        assert_eq!(sums.lines().nth(1), Some("300000,44999850000"), "{table}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The real binary as a user runs it: arguments and files in, output and exit codes out; and the library as a
 //! program uses it.
 
+mod bench;
 mod check;
 mod data;
 mod embedded;

@@ -19,6 +19,7 @@ use crate::body::Intake;
 use crate::context::{Context, PathName};
 use crate::error::HttpResult;
 use crate::metrics::Protocol;
+use crate::parquet_body::store_parquet;
 use crate::store_body::{store_pieces, store_whole};
 use crate::write::{Stored, Target, of_rows, with_stored};
 
@@ -75,6 +76,9 @@ async fn store(
     let Some(format) = row_format(target.protocol) else {
         return store_msgpack(context, intake, target, table).await;
     };
+    if format == RowFormat::Parquet {
+        return store_parquet(context, intake, target, table, options).await;
+    }
     let boundary = format.boundary(&options);
     let database = target.database.clone();
     let parse = move |body: &Bytes, catalog: &Arc<Catalog>| {

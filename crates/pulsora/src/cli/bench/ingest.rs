@@ -71,6 +71,7 @@ fn measure(
         let warm_up = loading.send(place, Amount::Time(settings.warm_up), |_| {})?;
         check.accepted.add(&warm_up.accepted);
     }
+    let warm_up_rows = check.accepted.rows;
     let mut watch = Watch::begin(place);
     let since = Instant::now();
     let mut load = loading.send(place, settings.amount, |rows| {
@@ -94,6 +95,7 @@ fn measure(
         checked: check.reads_back,
         check: verdict,
         load,
+        warm_up_rows,
         times,
         usage,
         stored,

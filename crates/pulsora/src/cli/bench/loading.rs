@@ -1,5 +1,7 @@
 //! Rows of a workload into a place, as much as is asked for and then some more.
 
+use std::time::Duration;
+
 use pulsora_load::clients::{Plan, Until};
 use pulsora_load::ring::Ring;
 use pulsora_load::rows::Source;
@@ -11,6 +13,17 @@ use super::settings::{Amount, Settings};
 
 /// Rows that are made at once where none is sent twice.
 const ROUND_ROWS: usize = 1_000_000;
+
+/// Rows of a turn for each second of a run, and fewest: bodies are made about as long as a fifth of the
+/// time that they are sent.
+const TURN_ROWS_PER_SECOND: f64 = 1e6;
+const TURN_ROWS_MIN: usize = 100_000;
+
+/// Rows of whole requests that are made for a run of so much time.
+fn turn_rows(time: Duration, batch: usize) -> usize {
+    let rows = (time.as_secs_f64() * TURN_ROWS_PER_SECOND) as usize;
+    rows.max(TURN_ROWS_MIN).div_ceil(batch).saturating_mul(batch)
+}
 
 /// A workload and how far it is.
 pub(super) struct Loading<'a> {
@@ -33,7 +46,7 @@ impl<'a> Loading<'a> {
         if !settings.exact {
             let rows = match settings.amount {
                 Amount::Rows(rows) => rows,
-                Amount::Time(_) => usize::MAX,
+                Amount::Time(time) => turn_rows(time + settings.warm_up, settings.batch),
             };
             loading.ring = Some(loading.make(rows));
         }

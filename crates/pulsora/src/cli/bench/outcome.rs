@@ -36,6 +36,8 @@ pub(super) struct IngestOutcome {
     pub settings: Settings,
     pub place: String,
     pub load: Run,
+    /// Rows that were sent before the clock ran.
+    pub warm_up_rows: u64,
     pub times: Times,
     pub usage: Usage,
     /// What the table gained, warm-up included; `None` where nobody tells.
@@ -80,6 +82,7 @@ impl IngestOutcome {
             "durability": durability_word(*durability),
             "place": self.place,
             "rows": load.accepted.rows,
+            "warm_up_rows": self.warm_up_rows,
             "requests": load.times.requests(),
             "requests_sent_again": load.again,
             "body_bytes": load.bytes,

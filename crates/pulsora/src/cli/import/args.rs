@@ -20,8 +20,10 @@ Examples:
   pulsora import events.ndjson --table events --data-dir ./data
   cat metrics.line | pulsora import - --format line
 
-Files may be gzip or zstd. CSV, NDJSON and line protocol are stored in pieces of 8 MiB, each whole or not
-at all; other formats as one piece.")]
+Files may be gzip or zstd, but Parquet, which is read from its end and cannot come through a pipe either.
+Text and Parquet are stored in pieces of 8 MiB, each whole or not at all; MessagePack and Arrow as one
+piece. Pieces of CSV and Parquet are sent several at once into append tables, if the file has no row ids;
+otherwise one after the other, in the order of the file. Memory is bounded whatever the size of a file.")]
 pub(in crate::cli) struct ImportArgs {
     /// Files; `-` is standard input
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -87,6 +89,16 @@ pub(in crate::cli) enum Asked {
 }
 
 impl ImportArgs {
+    /// Columns that are tags when the table is made.
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// Whether a column was named that holds row ids.
+    pub fn names_row_id(&self) -> bool {
+        self.row_id.is_some()
+    }
+
     /// Whether bad rows were expected.
     pub fn skips(&self) -> bool {
         self.on_error.as_deref() == Some("skip")

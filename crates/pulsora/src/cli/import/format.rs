@@ -7,6 +7,7 @@ use pulsora_model::{Code, Error, Result};
 use pulsora_wire::rows::Boundary;
 
 use super::args::Asked;
+use super::pieces::Cut;
 
 /// The formats of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +53,14 @@ impl Format {
         })
     }
 
-    /// Where a file can be cut; `None` = nowhere.
-    pub fn boundary(self, delimiter: u8) -> Option<Boundary> {
+    /// How a file that begins with `head` is cut.
+    pub fn cut(self, delimiter: u8, head: &[u8]) -> Cut {
         match self {
-            Format::Csv | Format::Tsv => Some(Boundary::Csv { delimiter }),
-            Format::Ndjson => Some(Boundary::Lines),
-            Format::Line => Some(Boundary::LineProtocol),
-            Format::Json | Format::Arrow | Format::Parquet | Format::Msgpack => None,
+            Format::Csv | Format::Tsv => Cut::Records(Boundary::Csv { delimiter }),
+            Format::Ndjson => Cut::Records(Boundary::Lines),
+            Format::Line => Cut::Records(Boundary::LineProtocol),
+            Format::Json if head.trim_ascii_start().starts_with(b"[") => Cut::Items,
+            Format::Json | Format::Arrow | Format::Parquet | Format::Msgpack => Cut::Whole,
         }
     }
 

@@ -1,4 +1,7 @@
 //! Files one after the other: progress while they go, sums at the end.
+//!
+//! Pieces of one file are sent several at once where neither the table nor the rows tell them apart by their
+//! order: append tables, and formats whose columns are known to hold no row ids.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,21 +10,20 @@ use indicatif::ProgressBar;
 use pulsora_model::{Detail, Result};
 
 use super::args::ImportArgs;
+use super::feed::Feed;
 use super::format::Format;
-use super::pieces::Cutter;
-use super::sink::Sink;
+use super::pieces::Piece;
+use super::pump::pump;
+use super::sink::{Sent, Sink};
 use super::source::Source;
 use crate::cli::command::Outcome;
 use crate::cli::place::{Missing, Place};
 use crate::cli::progress::{bytes_bar, grouped, rows, span};
 use crate::cli::report::{self, DETAILS_SHOWN, details_text};
 
-/// Bytes of a piece: small enough for a server with little memory, large enough that its answer does
-/// not matter beside its work.
-const PIECE_BYTES: usize = 8 << 20;
-
-/// Bytes that tell a format.
-const HEAD_BYTES: usize = 4 << 10;
+/// Pieces that are sent at once where their order does not matter: while one is synced to disk, others
+/// are parsed.
+const SENDERS: usize = 4;
 
 /// Sums over all files.
 struct Progress {
@@ -71,32 +73,31 @@ fn import_file(
     path: &Path,
     progress: &mut Progress,
 ) -> Result<()> {
-    let mut source = Source::open(path)?;
-    let mut buffer = Vec::new();
-    source.fill(&mut buffer, HEAD_BYTES, |_| {})?;
-    let format = Format::decide(args.format, path, &buffer)?;
-    let sink = Sink::new(place, args, format)?;
-    let mut cutter = Cutter::new(format.boundary(args.delimiter(format)?));
-    let target = if cutter.wants_all() { usize::MAX } else { PIECE_BYTES };
-    let before = progress.bytes_before;
-    loop {
-        let bar = &progress.bar;
-        source.fill(&mut buffer, target, |read| bar.set_position(before + read))?;
-        let Some(mut piece) = cutter.cut(&mut buffer, source.ended())? else { break };
-        let bytes = std::mem::take(&mut piece.bytes);
-        let sent = sink.send(bytes).map_err(|error| piece.error_in_file(&error))?;
-        progress.rows += sent.rows;
-        progress.rejected += sent.rejected;
-        let room = DETAILS_SHOWN.saturating_sub(progress.details.len());
-        let details = piece.in_file(&sent.details).into_iter().take(room);
-        progress.details.extend(details.map(|detail| (source.name.clone(), detail)));
-        progress.show();
-        if source.ended() && buffer.is_empty() {
-            break;
-        }
+    let mut feed = Feed::open(args, path, &progress.bar, progress.bytes_before)?;
+    let sink = Sink::new(place, args, feed.format)?;
+    let name = shown(path);
+    // The first piece makes the table.
+    if let Some(piece) = feed.next()? {
+        let (piece, sent) = sink.store(piece)?;
+        progress.add(&name, &piece, sent);
     }
-    progress.bytes_before += source.bytes_read;
+    let any_order = matches!(feed.format, Format::Csv | Format::Tsv | Format::Arrow)
+        && !feed.has_ids
+        && !args.names_row_id()
+        && sink.keeps_all();
+    let senders = if any_order { SENDERS } else { 1 };
+    let size = feed.size();
+    let mut feeds = vec![feed];
+    for _ in 1..if any_order { cores() } else { 1 } {
+        feeds.extend(feeds[0].another());
+    }
+    pump(feeds, &sink, senders, |piece, sent| progress.add(&name, piece, sent))?;
+    progress.bytes_before += Source::size(path).unwrap_or(size);
     Ok(())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn report_rejected(progress: &Progress) {
@@ -118,6 +119,16 @@ fn report_rejected(progress: &Progress) {
 }
 
 impl Progress {
+    /// Adds what became of a piece.
+    fn add(&mut self, name: &str, piece: &Piece, sent: Sent) {
+        self.rows += sent.rows;
+        self.rejected += sent.rejected;
+        let room = DETAILS_SHOWN.saturating_sub(self.details.len());
+        let details = piece.in_file(&sent.details).into_iter().take(room);
+        self.details.extend(details.map(|detail| (name.to_owned(), detail)));
+        self.show();
+    }
+
     fn rows_per_second(&self, time: Duration) -> String {
         grouped((self.rows as f64 / time.as_secs_f64().max(1e-3)) as u64)
     }

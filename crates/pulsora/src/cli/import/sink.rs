@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use pulsora_model::limits::DETAILS_MAX;
-use pulsora_model::{Code, Detail, Error, ErrorKind, Result};
+use pulsora_model::{Code, Detail, Error, ErrorKind, Mode, Result};
 use serde_json::Value;
 
 use super::args::ImportArgs;
 use super::format::Format;
+use super::pieces::Piece;
 use crate::cli::client::{Call, Client, details, encoded, json};
 use crate::cli::place::Place;
 
@@ -55,14 +56,35 @@ impl<'a> Sink<'a> {
         Ok(Sink { place, args, format, database, table })
     }
 
-    /// Stores a piece.
+    /// Stores a piece and gives it back without its bytes.
     ///
     /// # Errors
-    /// Those of the format and of the place; then nothing of the piece is stored.
-    pub fn send(&self, bytes: Vec<u8>) -> Result<Sent> {
-        match self.place {
+    /// Those of the format and of the place, with the lines of the file; then nothing of the piece is
+    /// stored.
+    pub fn store(&self, mut piece: Piece) -> Result<(Piece, Sent)> {
+        let bytes = std::mem::take(&mut piece.bytes);
+        let sent = match self.place {
             Place::Server(client) => self.post_patiently(client, &bytes),
             Place::Directory(_) => self.write(Bytes::from(bytes)),
+        };
+        let sent = sent.map_err(|error| piece.error_in_file(&error))?;
+        Ok((piece, sent))
+    }
+
+    /// Whether the table keeps all rows, so that it does not matter in which order they come. Asked when
+    /// the table is there.
+    pub fn keeps_all(&self) -> bool {
+        let Some(table) = &self.table else { return false };
+        match self.place {
+            Place::Directory(database) => database
+                .catalog()
+                .find_table(&self.database, table)
+                .is_some_and(|schema| schema.mode == Mode::Append),
+            Place::Server(client) => {
+                let path = format!("/tables/{}/schema", encoded(table));
+                let answer = client.get(&path, &[("db", self.database.clone())]).and_then(json);
+                answer.is_ok_and(|answer| answer["data"]["mode"] == Mode::Append.name())
+            }
         }
     }
 

@@ -10,14 +10,16 @@ use pulsora_wire::body::BodyDecoder;
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 256 << 10;
 
+/// First bytes of gzip and of zstd.
+const PACKED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+
 /// A file that is being read.
 pub(super) struct Source {
-    /// For messages.
-    pub name: String,
-    input: Box<dyn Read>,
+    input: Box<dyn Read + Send>,
     /// `None` when everything has been read.
     decoder: Option<BodyDecoder>,
     chunk: Vec<u8>,
+    packed: bool,
     /// Bytes read of the file as it is, packed or not.
     pub bytes_read: u64,
 }
@@ -28,22 +30,25 @@ impl Source {
     /// # Errors
     /// `io_error`.
     pub fn open(path: &Path) -> Result<Source> {
-        let (name, input): (String, Box<dyn Read>) = if path == Path::new("-") {
-            ("standard input".to_owned(), Box::new(io::stdin()))
+        let input: Box<dyn Read + Send> = if path == Path::new("-") {
+            Box::new(io::stdin())
         } else {
-            let name = path.display().to_string();
-            let file = File::open(path).map_err(|error| Error::io("open", error))?;
-            (name, Box::new(file))
+            Box::new(File::open(path).map_err(|error| Error::io("open", error))?)
         };
         // A local file is not a stranger's body: what it unpacks to is taken in pieces.
         let decoder = Some(BodyDecoder::new(None, u64::MAX)?);
-        Ok(Source { name, input, decoder, chunk: vec![0; READ_BYTES], bytes_read: 0 })
+        Ok(Source { input, decoder, chunk: vec![0; READ_BYTES], packed: false, bytes_read: 0 })
     }
 
     /// The size of a file as it is, bytes; `None` for what has none.
     pub fn size(path: &Path) -> Option<u64> {
         let metadata = std::fs::metadata(path).ok()?;
         metadata.is_file().then_some(metadata.len())
+    }
+
+    /// Whether the file is gzip or zstd.
+    pub fn is_packed(&self) -> bool {
+        self.packed
     }
 
     /// Whether everything has been read.
@@ -63,6 +68,9 @@ impl Source {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 read => read.map_err(|error| Error::io("read", error))?,
             };
+            if self.bytes_read == 0 {
+                self.packed = PACKED.iter().any(|magic| self.chunk[..count].starts_with(magic));
+            }
             self.bytes_read += count as u64;
             if count > 0 {
                 decoder.push(&self.chunk[..count], buffer)?;

@@ -7,11 +7,11 @@ use pulsora_wire::rows::Boundary;
 
 use super::args::Asked;
 use super::format::Format;
-use super::pieces::Cutter;
+use super::pieces::{Cut, Cutter};
 
 /// The pieces of `text` when it arrives in chunks of `chunk` bytes, each cut at once.
-fn cut(boundary: Option<Boundary>, text: &str, chunk: usize) -> Vec<String> {
-    let mut cutter = Cutter::new(boundary);
+fn cut(how: Cut, text: &str, chunk: usize) -> Vec<String> {
+    let mut cutter = Cutter::new(how);
     let (mut buffer, mut pieces) = (Vec::new(), Vec::new());
     let mut rest = text.as_bytes();
     loop {
@@ -30,7 +30,8 @@ fn cut(boundary: Option<Boundary>, text: &str, chunk: usize) -> Vec<String> {
     }
 }
 
-const CSV: Option<Boundary> = Some(Boundary::Csv { delimiter: b',' });
+const CSV: Cut = Cut::Records(Boundary::Csv { delimiter: b',' });
+const LINES: Cut = Cut::Records(Boundary::Lines);
 
 #[test]
 fn csv_pieces_repeat_the_header() {
@@ -52,15 +53,15 @@ fn no_record_is_cut_however_the_bytes_arrive() {
     }
     let lines = "{\"a\":1}\n{\"a\":2}\n";
     for chunk in 1..lines.len() + 1 {
-        assert_eq!(cut(Some(Boundary::Lines), lines, chunk).concat(), lines);
+        assert_eq!(cut(LINES, lines, chunk).concat(), lines);
     }
 }
 
 #[test]
 fn a_blank_tail_is_no_piece_and_an_empty_file_is_one() {
-    assert_eq!(cut(Some(Boundary::Lines), "a\n\n\n", 2), ["a\n"]);
+    assert_eq!(cut(LINES, "a\n\n\n", 2), ["a\n"]);
     assert_eq!(cut(CSV, "", 5), [""]);
-    assert_eq!(cut(None, "[1,2]", 1_000), ["[1,2]"]);
+    assert_eq!(cut(Cut::Whole, "[1,2]", 1_000), ["[1,2]"]);
 }
 
 #[test]
@@ -110,4 +111,41 @@ fn formats_by_name_and_by_content() {
     assert_eq!(decide("-", b"a,b\n1,2\n"), None);
     let asked = Format::decide(Asked::Line, Path::new("a.csv"), b"");
     assert_eq!(asked.unwrap(), Format::Line);
+}
+
+#[test]
+fn an_array_is_cut_between_its_items_however_the_bytes_arrive() {
+    let items = [
+        r#"{"a":1,"b":[1,2,{"c":","}]}"#,
+        r#"{"a":"x\\\"],["}"#,
+        r#" {"a":"\\\\"}"#,
+        "[1,[2,3],{}]",
+        "\n7",
+    ];
+    let text = format!(" [{}] \n", items.join(","));
+    let whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for chunk in 1..=text.len() {
+        let mut all = Vec::new();
+        for piece in cut(Cut::Items, &text, chunk) {
+            let part: serde_json::Value = serde_json::from_str(&piece).unwrap();
+            all.extend(part.as_array().unwrap().clone());
+        }
+        assert_eq!(serde_json::Value::from(all), whole, "in chunks of {chunk}");
+    }
+    assert_eq!(cut(Cut::Items, "[]", 1), ["[]"]);
+}
+
+#[test]
+fn items_of_a_piece_are_items_of_the_file() {
+    let mut cutter = Cutter::new(Cut::Items);
+    let mut buffer = b"[1,2,3,4".to_vec();
+    let first = cutter.cut(&mut buffer, false).unwrap().unwrap();
+    assert_eq!((&*first.bytes, &*buffer), (&b"[1,2,3]"[..], &b"4"[..]));
+    buffer.extend_from_slice(b",x]");
+    let piece = cutter.cut(&mut buffer, true).unwrap().unwrap();
+    assert_eq!(piece.bytes, b"[4,x]");
+    let detail = Detail { index: Some(1), message: "not a value".into(), ..Detail::default() };
+    let error = Error::new(Code::InvalidTime, "row 1: not a value").details([detail]);
+    let moved = piece.error_in_file(&error);
+    assert_eq!((moved.message(), moved.detail_list()[0].index), ("row 4: not a value", Some(4)));
 }
