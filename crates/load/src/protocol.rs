@@ -42,13 +42,14 @@ impl Protocol {
         }
     }
 
-    /// Path and parameters for writing to a table. Its name must need no escapes.
+    /// Path and parameters for writing to a table. Its name must need no escapes. Arrow makes a table as line
+    /// protocol does, CSV one with row ids.
     pub fn path(self, table: &str, layout: &Layout) -> String {
         let tags = layout.tags.join(",");
         match self {
             Protocol::Line => "/write?precision=ns".to_owned(),
             Protocol::Msgpack => "/api/v1/write/msgpack?precision=ns".to_owned(),
-            Protocol::Arrow => format!("/tables/{table}/ingest?tags={tags}"),
+            Protocol::Arrow => format!("/tables/{table}/ingest?mode=upsert&tags={tags}"),
             Protocol::Csv => format!("/tables/{table}/ingest?time_format=ns&tags={tags}"),
         }
     }

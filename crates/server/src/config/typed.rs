@@ -89,10 +89,19 @@ pub struct MemoryConfig {
     pub limit: u64,
 }
 
+/// Most that memtables, and writes on their way to them, take however much memory there is: 256 MiB are
+/// about 2.5 million TSBS rows, and more only makes a burst longer until the flushes set the pace.
+const INGEST_BYTES_MAX: u64 = 256 << 20;
+
 impl MemoryConfig {
-    /// What writes may take on their way into the engine, bytes: a quarter.
+    /// What writes may take on their way into the engine, bytes: a quarter, at most 256 MiB.
     pub fn queue_bytes(&self) -> u64 {
-        self.limit / 4
+        (self.limit / 4).min(INGEST_BYTES_MAX)
+    }
+
+    /// What memtables may take, bytes: a quarter, at most 256 MiB.
+    pub fn memtable_bytes(&self) -> u64 {
+        (self.limit / 4).min(INGEST_BYTES_MAX)
     }
 }
 
@@ -294,8 +303,8 @@ impl Config {
         })
     }
 
-    /// What the engine is opened with: a quarter of the memory for memtables, a quarter for the
-    /// queue of writes, at most a quarter for series, 15 % for decoded parts of hot segments.
+    /// What the engine is opened with: a quarter of the memory for memtables and a quarter for the
+    /// queue of writes (each at most 256 MiB), at most a quarter for series, 15 % for decoded parts of hot segments.
     pub fn storage_options(&self) -> Options {
         let quarter = self.memory.limit / 4;
         let options = Options::new(&self.storage.data_dir);
@@ -303,7 +312,7 @@ impl Config {
             recover: self.storage.recover,
             flush_age: self.storage.flush_age,
             flush_bytes: self.storage.flush_bytes,
-            memtable_bytes: quarter,
+            memtable_bytes: self.memory.memtable_bytes(),
             queue_bytes: self.memory.queue_bytes(),
             series_bytes: quarter,
             max_wait: Some(self.ingest.max_wait),
