@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
-use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
 
 use crate::error::{Code, Error, Result};
 use crate::ids::{ColumnId, TableId};
@@ -27,8 +27,8 @@ use crate::limits::{SERIES_KEY_BYTES_MAX, SERIES_NUMBERS_MAX};
 
 pub use key::{SeriesKeyBuf, SeriesTags, key_order, tag_order};
 use raw::RawCache;
-use store::KeyStore;
 pub use store::SeriesView;
+use store::{KeyStore, Keys};
 
 /// How much one registry may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct SeriesRegistry {
     len: AtomicUsize,
     /// Bytes of `state`; read without its lock.
     bytes: AtomicUsize,
+    /// Guards the keys of the last view: while no series comes, all views share them and their ranks.
+    viewed: Mutex<Arc<Keys>>,
 }
 
 impl fmt::Debug for SeriesRegistry {
@@ -89,6 +91,7 @@ impl SeriesRegistry {
             state: RwLock::default(),
             len: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            viewed: Mutex::default(),
         }
     }
 
@@ -195,8 +198,11 @@ impl SeriesRegistry {
 
     /// The series so far, immutable and read without a lock.
     pub fn view(self: &Arc<Self>) -> SeriesView {
-        let state = self.state.read();
-        SeriesView::new(self, &state.keys)
+        let mut viewed = self.viewed.lock();
+        if viewed.len() < self.len() {
+            *viewed = Arc::new(self.state.read().keys.published());
+        }
+        SeriesView::new(self, Arc::clone(&viewed))
     }
 }
 

@@ -66,6 +66,11 @@ impl KeyStore {
         self.bytes += key.len() + size_of::<u32>();
     }
 
+    /// The present keys for views.
+    pub fn published(&self) -> Keys {
+        Keys { blocks: self.blocks.clone(), len: self.len, ranks: OnceLock::new() }
+    }
+
     /// Bytes of the keys and their ends.
     pub fn size_bytes(&self) -> usize {
         self.bytes + self.blocks.len() * (size_of::<Block>() + size_of::<usize>() * 3)
@@ -76,26 +81,32 @@ impl KeyStore {
 #[derive(Clone)]
 pub struct SeriesView {
     registry: Arc<SeriesRegistry>,
-    blocks: Arc<[Arc<Block>]>,
+    keys: Arc<Keys>,
+}
+
+/// What all views of one moment share.
+#[derive(Default)]
+pub(super) struct Keys {
+    blocks: Vec<Arc<Block>>,
     len: usize,
-    /// Shared by all clones.
-    ranks: Arc<OnceLock<Vec<u32>>>,
+    ranks: OnceLock<Vec<u32>>,
+}
+
+impl Keys {
+    pub fn len(&self) -> usize {
+        self.len
+    }
 }
 
 impl fmt::Debug for SeriesView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a view of {} series", self.len)
+        write!(f, "a view of {} series", self.len())
     }
 }
 
 impl SeriesView {
-    pub(super) fn new(registry: &Arc<SeriesRegistry>, keys: &KeyStore) -> SeriesView {
-        SeriesView {
-            registry: Arc::clone(registry),
-            blocks: keys.blocks.as_slice().into(),
-            len: keys.len,
-            ranks: Arc::default(),
-        }
+    pub(super) fn new(registry: &Arc<SeriesRegistry>, keys: Arc<Keys>) -> SeriesView {
+        SeriesView { registry: Arc::clone(registry), keys }
     }
 
     /// Whose series they are.
@@ -110,12 +121,12 @@ impl SeriesView {
 
     /// Number of series.
     pub fn len(&self) -> usize {
-        self.len
+        self.keys.len
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The canonical key of a series.
@@ -124,8 +135,8 @@ impl SeriesView {
     /// When the view has no such number.
     #[inline]
     pub fn key(&self, number: u32) -> &[u8] {
-        assert!((number as usize) < self.len, "numbers are of this view");
-        self.blocks[number as usize / BLOCK].key(number as usize % BLOCK)
+        assert!((number as usize) < self.keys.len, "numbers are of this view");
+        self.keys.blocks[number as usize / BLOCK].key(number as usize % BLOCK)
     }
 
     /// The tags of a series.
@@ -139,7 +150,7 @@ impl SeriesView {
     /// Sorts numbers of series by their keys.
     pub fn sort(&self, numbers: &mut [u32]) {
         // Comparing a few costs less than ranking all.
-        if self.ranks.get().is_none() && numbers.len() < self.len / RANKED_SHARE {
+        if self.keys.ranks.get().is_none() && numbers.len() < self.len() / RANKED_SHARE {
             numbers.sort_unstable_by(|a, b| key_order(self.key(*a), self.key(*b)));
         } else {
             let ranks = self.ranks();
@@ -149,10 +160,10 @@ impl SeriesView {
 
     /// By number, the place of each series in key order; sorted on first use.
     pub fn ranks(&self) -> &[u32] {
-        self.ranks.get_or_init(|| {
-            let mut sorted: Vec<u32> = (0..self.len as u32).collect();
+        self.keys.ranks.get_or_init(|| {
+            let mut sorted: Vec<u32> = (0..self.len() as u32).collect();
             sorted.sort_unstable_by(|a, b| key_order(self.key(*a), self.key(*b)));
-            let mut ranks = vec![0; self.len];
+            let mut ranks = vec![0; self.len()];
             for (rank, number) in (0..).zip(sorted) {
                 ranks[number as usize] = rank;
             }

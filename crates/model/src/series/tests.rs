@@ -114,6 +114,22 @@ fn of(set: &[(ColumnId, String)], id: u32) -> Option<&str> {
 }
 
 #[test]
+fn views_of_the_same_series_share_their_ranks() {
+    let registry = registry(SeriesLimits::default());
+    let add = |value| registry.number(&[(ColumnId(2), value)]).unwrap();
+    assert_eq!(["c", "a"].map(add), [0, 1]);
+    let (first, second) = (registry.view(), registry.view());
+    assert_eq!(first.ranks(), [1, 0]);
+    assert!(std::ptr::eq(first.ranks(), second.ranks()));
+    add("b");
+    assert_eq!(registry.view().ranks(), [2, 0, 1]);
+    assert_eq!(second.ranks(), [1, 0], "a view does not change");
+    let mut numbers = [2, 0, 1];
+    registry.view().sort(&mut numbers);
+    assert_eq!(numbers, [1, 2, 0]);
+}
+
+#[test]
 fn what_is_used_stays_and_what_is_not_is_forgotten() {
     let registry = registry(SeriesLimits { raw_bytes_max: 4_096, ..SeriesLimits::default() });
     let number = registry.number(&[]).unwrap();
