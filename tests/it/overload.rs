@@ -87,7 +87,7 @@ fn send_until(over: &AtomicBool, client: u64, http: &Client, tally: &Tally) {
         }
         let answer = http.post(path, &[("content-type", content_type)], &body).unwrap();
         if matches!(answer.status, 200 | 204) {
-            let sum = if client % 2 == 0 { &tally.line_rows } else { &tally.csv_rows };
+            let sum = if client.is_multiple_of(2) { &tally.line_rows } else { &tally.csv_rows };
             sum.fetch_add(rows, Ordering::Relaxed);
             tally.requests.fetch_add(1, Ordering::Relaxed);
         } else {

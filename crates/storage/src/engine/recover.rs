@@ -16,7 +16,7 @@ use super::commit::CommitterStart;
 use super::dedup::Dedup;
 use super::options::{Options, Recover};
 use super::reserve::Reserve;
-use super::shared::{SegmentIds, Shared};
+use super::shared::{SegmentIds, Shared, SharedStart};
 use crate::catalog::{Catalog, CatalogChange, ResolvedRows};
 use crate::manifest::{Edit, KeyWindows, ManifestLog, ManifestState, Version};
 use crate::memtable::Memtable;
@@ -97,16 +97,9 @@ pub(super) fn recover(env: &Env, options: Options) -> Result<Recovered> {
         options.dedup_window,
         options.dedup_clients,
     );
-    let shared = Shared::new(
-        env.clone(),
-        options,
-        segments,
-        published,
-        lock,
-        reserve,
-        SegmentIds::new(epoch),
-        dedup,
-    );
+    let segment_ids = SegmentIds::new(epoch);
+    let start = SharedStart { published, lock, reserve, segment_ids, dedup };
+    let shared = Shared::new(env.clone(), options, segments, start);
     let skipped = log.skipped_groups + log.lost_records + replayed.misfits;
     shared.counters.skipped_groups.store(log.skipped_groups, Ordering::Relaxed);
     shared.counters.torn_groups.store(log.torn_groups, Ordering::Relaxed);

@@ -94,17 +94,23 @@ pub(crate) struct Shared {
     pub(super) lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
 
+/// What recovery found in the data directory, and holds of it.
+pub(super) struct SharedStart {
+    pub published: Published,
+    pub lock: Box<dyn Send + Sync>,
+    pub reserve: Reserve,
+    pub segment_ids: SegmentIds,
+    pub dedup: Dedup,
+}
+
 impl Shared {
     pub(super) fn new(
         env: Env,
         options: Options,
         segments: Arc<SegmentAccess>,
-        published: Published,
-        lock: Box<dyn Send + Sync>,
-        reserve: Reserve,
-        segment_ids: SegmentIds,
-        dedup: Dedup,
+        start: SharedStart,
     ) -> Shared {
+        let SharedStart { published, lock, reserve, segment_ids, dedup } = start;
         let permits = usize::try_from(options.queue_bytes / ROOM_UNIT).unwrap_or(usize::MAX);
         let room = Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)));
         Shared {

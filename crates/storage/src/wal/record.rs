@@ -110,7 +110,7 @@ impl LoggedRows {
                 let numbers = (0..sets.len()).map(|set| registry.number_of_accepted(sets.key(set)));
                 let numbers: Vec<u32> = numbers.collect::<Result<_>>()?;
                 let number =
-                    |code: &u32| numbers.get(*code as usize).copied().ok_or_else(|| stray_set());
+                    |code: &u32| numbers.get(*code as usize).copied().ok_or_else(stray_set);
                 self.codes.iter().map(number).collect::<Result<_>>()?
             }
         };

@@ -42,7 +42,7 @@ pub(super) struct Feed {
 }
 
 enum From {
-    Text { source: Source, buffer: Vec<u8>, cutter: Cutter, done: bool },
+    Text { source: Box<Source>, buffer: Vec<u8>, cutter: Cutter, done: bool },
     Parquet { groups: Arc<Groups>, present: Option<Group> },
 }
 
@@ -85,7 +85,11 @@ impl Feed {
         let names = header.unwrap_or_default().split(|byte| *byte == delimiter);
         let has_ids = names.filter_map(|name| std::str::from_utf8(name).ok()).any(is_id);
         let cutter = Cutter::new(format.cut(delimiter, &buffer));
-        Ok(feed(format, has_ids, From::Text { source, buffer, cutter, done: false }))
+        Ok(feed(
+            format,
+            has_ids,
+            From::Text { source: Box::new(source), buffer, cutter, done: false },
+        ))
     }
 
     /// Another feed of the same file, which takes pieces that the others leave; `None` where there is
