@@ -2,7 +2,7 @@
 //!
 //! - Every value is a whole number; a float has two decimals and is held as its hundredths, so that sums
 //!   are exact whatever order they are added in.
-//! - Rows come in order of time; no two rows of a shape share series and time, but trades may.
+//! - Rows come in order of time; no two rows of a shape share series and time.
 
 use std::str::FromStr;
 use std::sync::Arc;

@@ -290,3 +290,17 @@ fn figures_of_any_server_are_read() {
     assert_eq!(Figures::parse(text), expected);
     assert_eq!(Figures::parse("go_goroutines 3\n"), Figures::default());
 }
+
+#[test]
+fn no_two_rows_of_a_shape_share_series_and_time() {
+    for shape in Shape::ALL {
+        for hosts in [1, 4, 25] {
+            let rows = Source::new(shape, Workload::of_hosts(hosts)).rows(500);
+            let mut keys: Vec<_> = rows.iter().map(|row| (row.time, row.series)).collect();
+            assert!(keys.is_sorted_by_key(|key| key.0), "{shape:?}");
+            keys.sort_unstable();
+            keys.dedup();
+            assert_eq!(keys.len(), 500, "{shape:?} of {hosts}");
+        }
+    }
+}

@@ -27,7 +27,7 @@ pub const TRADES: Layout = Layout {
 /// Time between two groups of trades: a millisecond.
 const TRADES_STEP_NS: i64 = 1_000_000;
 /// Trades that share a time.
-const TRADES_TOGETHER: u32 = 10;
+const TRADES_TOGETHER: usize = 10;
 /// A lot: most trades are a whole number of them.
 const LOT: u32 = 100;
 
@@ -66,11 +66,12 @@ impl Walks {
     }
 }
 
-/// Trades, ten every millisecond, each of any symbol.
+/// Trades, ten every millisecond (fewer where there are fewer symbols), each of another symbol.
 pub(crate) struct Trades {
     prices: Vec<i32>,
     random: Random,
-    together: u32,
+    /// Symbols that have a trade at this time.
+    together: Vec<usize>,
     time: i64,
 }
 
@@ -78,24 +79,29 @@ impl Trades {
     pub fn new(workload: Workload) -> Trades {
         let mut random = Random::new(workload.seed);
         let prices = (0..workload.hosts).map(|_| 1_000 + random.below(49_000) as i32).collect();
-        Trades { prices, random, together: 0, time: workload.start_ns }
+        Trades { prices, random, together: Vec::new(), time: workload.start_ns }
     }
 
     pub fn row(&mut self) -> Row {
-        let symbol = self.random.below(self.prices.len() as u32) as usize;
+        let symbols = self.prices.len();
+        let mut symbol = self.random.below(symbols as u32) as usize;
+        while self.together.contains(&symbol) {
+            symbol = (symbol + 1) % symbols;
+        }
         let price = &mut self.prices[symbol];
         *price = (*price + self.random.below(11) as i32 - 5).max(100);
         let volume = (1 + self.random.below(50)) * LOT;
         let row = row(self.time, symbol, [*price, volume as i32]);
-        self.together += 1;
-        if self.together == TRADES_TOGETHER {
-            (self.together, self.time) = (0, self.time + TRADES_STEP_NS);
+        self.together.push(symbol);
+        if self.together.len() == TRADES_TOGETHER.min(symbols) {
+            self.together.clear();
+            self.time += TRADES_STEP_NS;
         }
         row
     }
 
     pub fn next_time(&self) -> i64 {
-        if self.together == 0 { self.time } else { self.time + TRADES_STEP_NS }
+        if self.together.is_empty() { self.time } else { self.time + TRADES_STEP_NS }
     }
 }
 

@@ -47,7 +47,7 @@ bodies are made in rounds, and the clock (not the server) rests meanwhile.
 
 Shapes: tsbs = ten tags and ten integers, one row per host and 10 s, as the TSBS cpu-only generator makes
 them; small = one tag, a float and an integer; trades = symbol, price and volume. Tags of Arrow are
-dictionaries with 32-bit keys.";
+dictionaries with 32-bit keys. Rows begin at 2026-01-01, or after the newest of a table that has rows.";
 
 /// Arguments of `pulsora bench ingest`.
 #[derive(Args, Debug)]
@@ -91,7 +91,7 @@ pub(in crate::cli) struct IngestArgs {
     /// Send a tenth more afterwards, kill the server (SIGKILL) with the last answer, start it again and read everything back
     #[arg(long, conflicts_with_all = ["url", "data_dir"])]
     pub verify_crash: bool,
-    /// Send the generator's own rows, none twice
+    /// Send the generator's own rows, none twice; rows of the table with their keys are replaced
     #[arg(long, requires = "rows", conflicts_with = "warm_up")]
     pub exact: bool,
     /// Rows of the generator that are left out first

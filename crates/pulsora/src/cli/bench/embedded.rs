@@ -9,7 +9,7 @@ use pulsora_load::protocol::Protocol;
 use pulsora_load::rows::Layout;
 use pulsora_load::send::{Fate, Sender, Target};
 use pulsora_model::time::Precision;
-use pulsora_model::{ErrorKind, Result};
+use pulsora_model::{ErrorKind, Mode, Result};
 
 /// The database that rows go to.
 const DATABASE: &str = "default";
@@ -39,6 +39,8 @@ impl EmbeddedTarget {
         let options = RowOptions {
             tags: layout.tags.iter().map(|tag| (*tag).to_owned()).collect(),
             time_format,
+            // As a server is asked: `Protocol::path`.
+            mode: (protocol == Protocol::Arrow).then_some(Mode::Upsert),
             now_ns: i64::try_from(since_1970.as_nanos()).unwrap_or(i64::MAX),
             ..RowOptions::default()
         };

@@ -29,10 +29,15 @@ const BURST_PART: u32 = 10;
 const BURST_MIN: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &IngestArgs) -> Result<Outcome> {
-    let settings = Settings::of(args)?;
+    let mut settings = Settings::of(args)?;
     let mut place = Place::open(&args.place, settings.durability)?;
     if let (Place::Server(url), Some(path)) = (&place, &args.path) {
         place = Place::Other { url: url.clone(), path: path.clone() };
+    }
+    // Rows with the keys of others would replace them in an upsert table.
+    if let (false, Some(newest)) = (settings.exact, place.newest(&settings.table)?) {
+        let workload = &mut settings.workload;
+        workload.start_ns = workload.start_ns.max(newest + workload.step_ns);
     }
     let bar = rows_bar(match settings.amount {
         Amount::Rows(rows) => Some(rows as u64),
@@ -50,7 +55,7 @@ pub(super) fn run(args: &IngestArgs) -> Result<Outcome> {
                 Code::Internal,
                 format!("what is stored is not what was sent: {difference}"),
             )
-            .hint("did anything else write to this table meanwhile?"),
+            .hint("did anything else write to this table, or were rows with these keys there before (--exact)?"),
         );
         return Ok(Outcome::Failed);
     }

@@ -146,6 +146,23 @@ impl Place {
         Ok(self.sums(table, &none)?.rows)
     }
 
+    /// The newest time of a table, nanoseconds; `None` where it has no rows.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn newest(&self, table: &str) -> Result<Option<i64>> {
+        let statement = format!("SELECT CAST(max(time) AS BIGINT) FROM \"{table}\"");
+        let rows = match self {
+            Place::Other { .. } => return Ok(None),
+            Place::Directory(database) => match database.sql(&*statement) {
+                Err(error) if error.code() == Code::TableNotFound => return Ok(None),
+                rows => numbers(&rows?.batches)?,
+            },
+            Place::Own(_) | Place::Server(_) => self.ask(&statement)?.unwrap_or_default(),
+        };
+        Ok(rows.first().and_then(|row| row[0].as_i64()))
+    }
+
     /// Rows of a statement; `None` when its table is not there.
     fn ask(&self, statement: &str) -> Result<Option<Vec<Value>>> {
         let Some(client) = self.client() else { return Ok(None) };
