@@ -26,8 +26,9 @@ fn remote_write() {
         .step_by(7)
         .map(|cut| send(&format!("cut at {cut}"), V1, &block[..cut]).refused(400, "malformed_body"))
         .collect();
-    let both = |bad: Message| {
-        snappy(&Message::new().message(1, bad).message(1, series(&[], MS + 1)).bytes())
+    // A bad series and a good one, each time at another time.
+    let both = |bad: Message, n: i64| {
+        snappy(&Message::new().message(1, bad).message(1, series(&[], MS + n)).bytes())
     };
     cases.extend([
         send("no bytes at all", V1, b"").refused(400, "malformed_body"),
@@ -47,17 +48,17 @@ fn remote_write() {
         send("not packed, as it says", V1, &whole).header("content-encoding", "identity").stored(1),
         send("no message", V1, &snappy(b"\x0b")).refused(400, "malformed_body"),
         send("an empty request", V1, &snappy(b"")).stored(0),
-        send("a tag twice", V1, &both(series(&[("host", "s")], MS))).partly(
+        send("a tag twice", V1, &both(series(&[("host", "s")], MS), 1)).partly(
             400,
             "partial_write",
             1,
         ),
-        send("a field as a tag", V1, &both(series(&[("v", "s")], MS))).partly(
+        send("a field as a tag", V1, &both(series(&[("v", "s")], MS), 2)).partly(
             400,
             "partial_write",
             1,
         ),
-        send("a time out of range", V1, &both(series(&[], i64::MAX))).partly(
+        send("a time out of range", V1, &both(series(&[], i64::MAX), 3)).partly(
             400,
             "partial_write",
             1,
