@@ -34,7 +34,11 @@ pub async fn write(context: Context, body: Body) -> HttpResult {
         0 => StatusCode::NO_CONTENT.into_response(),
         _ => HttpError(partial_write(&stored, stored.rows)).into_response(),
     };
-    let written = [(SAMPLES, stored.rows - histograms), (HISTOGRAMS, histograms), (EXEMPLARS, 0)];
+    let written = [
+        (SAMPLES, stored.rows.saturating_sub(histograms)),
+        (HISTOGRAMS, histograms),
+        (EXEMPLARS, 0),
+    ];
     for (name, count) in written {
         response.headers_mut().insert(name, HeaderValue::from(count));
     }
