@@ -88,8 +88,17 @@ impl Server {
         Server { child, url }
     }
 
-    /// Posts a body and gives the whole answer, head and body.
+    /// Posts a body, again while the server is starting, and gives the whole answer, head and body.
     pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> String {
+        loop {
+            let answer = self.post_once(path, content_type, body);
+            if !answer.contains("\"code\":\"not_ready\"") {
+                return answer;
+            }
+        }
+    }
+
+    fn post_once(&self, path: &str, content_type: &str, body: &[u8]) -> String {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         let head = format!(
