@@ -353,6 +353,44 @@ static KEYS: &[Key] = &[
         "How long a client may take nothing of its answer before the connection is closed.",
     ),
     key(
+        "limits.tables",
+        ANY,
+        "100000",
+        None,
+        "Most tables in all databases together. Rows for one more are refused with limit_exceeded; what is \
+         there stays writable.",
+    ),
+    key("limits.tables_per_database", ANY, "50000", None, "Most tables of one database."),
+    key(
+        "limits.columns_per_table",
+        Kind::Count { min: 2, max: 4096 },
+        "4096",
+        None,
+        "Most columns of one table, time and tags among them.",
+    ),
+    key(
+        "limits.series_per_table",
+        ANY,
+        "10000000",
+        None,
+        "Most series (different sets of tag values) of one table that one process takes in. Each costs about \
+         100 bytes of memory.",
+    ),
+    key(
+        "limits.name_bytes",
+        Kind::Count { min: 1, max: 255 },
+        "255",
+        None,
+        "Longest name of a new database, table or column.",
+    ),
+    key(
+        "limits.text_bytes",
+        Kind::Bytes,
+        "16MiB",
+        None,
+        "Longest value of a tag or of a text field, at most 16MiB (tags of one row together: 1 MiB).",
+    ),
+    key(
         "tcp.listen",
         Kind::Address,
         "",
@@ -404,44 +442,6 @@ static KEYS: &[Key] = &[
         "1h",
         None,
         "How long a TCP connection of line protocol may be silent before it is closed.",
-    ),
-    key(
-        "limits.tables",
-        ANY,
-        "100000",
-        None,
-        "Most tables in all databases together. Rows for one more are refused with limit_exceeded; what is \
-         there stays writable.",
-    ),
-    key("limits.tables_per_database", ANY, "50000", None, "Most tables of one database."),
-    key(
-        "limits.columns_per_table",
-        Kind::Count { min: 2, max: 4096 },
-        "4096",
-        None,
-        "Most columns of one table, time and tags among them.",
-    ),
-    key(
-        "limits.series_per_table",
-        ANY,
-        "10000000",
-        None,
-        "Most series (different sets of tag values) of one table that one process takes in. Each costs about \
-         100 bytes of memory.",
-    ),
-    key(
-        "limits.name_bytes",
-        Kind::Count { min: 1, max: 255 },
-        "255",
-        None,
-        "Longest name of a new database, table or column.",
-    ),
-    key(
-        "limits.text_bytes",
-        Kind::Bytes,
-        "16MiB",
-        None,
-        "Longest value of a tag or of a text field, at most 16MiB (tags of one row together: 1 MiB).",
     ),
     key(
         "logging.level",
