@@ -85,7 +85,22 @@ impl Server {
             .map_while(Result::ok)
             .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
             .expect("the server says where it listens");
-        Server { child, url }
+        let server = Server { child, url };
+        // It listens before its engine is open.
+        while !server.ready() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        server
+    }
+
+    fn ready(&self) -> bool {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!("GET /ready HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.starts_with("HTTP/1.1 200")
     }
 
     /// Posts a body, again while the server is starting, and gives the whole answer, head and body.
