@@ -364,7 +364,7 @@ fn one_long_line_is_one_row() {
     );
     let mut large = b"time,v\n2024-01-01,".to_vec();
     large.resize(large.len() + (17 << 20), b'x');
-    assert!(run(&large, &options()).contains("limits.text_bytes is 16777216"));
+    assert!(run(&large, &options()).contains("text over 16 MiB is not stored"));
 }
 
 #[test]
