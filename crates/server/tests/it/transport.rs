@@ -123,7 +123,7 @@ async fn stalled(bed: &Bed, bytes: usize) -> tokio::net::TcpStream {
 /// with the end of the requests that hold it.
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_beyond_the_room_are_refused_and_taken_again_later() {
-    let share = ("ingest.client_bytes", "16MiB");
+    let share = ("ingest.client_bytes", "64MiB");
     let bed = Bed::with(&[("memory.limit", "64MiB"), ("ingest.max_wait", "20ms"), share]).await;
     let held = [stalled(&bed, 8 << 20).await, stalled(&bed, 8 << 20).await];
     let begun = std::time::Instant::now();
