@@ -181,6 +181,11 @@ impl TableSchema {
         tags.into_iter()
     }
 
+    /// The columns of the key: tags in key order, then time.
+    pub fn key(&self) -> impl Iterator<Item = &Column> {
+        self.tags().chain([self.time()])
+    }
+
     /// The fields in display order.
     pub fn fields(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| column.kind == ColumnKind::Field)

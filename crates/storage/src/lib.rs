@@ -12,6 +12,7 @@
 
 pub mod catalog;
 mod compaction;
+mod correction;
 pub mod engine;
 mod flush;
 pub mod manifest;
@@ -22,6 +23,7 @@ pub mod segment_files;
 mod wal;
 
 pub use catalog::{Catalog, Database};
+pub use correction::{Change, Correction, RowChange, RowTest, Selection};
 pub use engine::{CheckProgress, CheckReport, Finding, check};
 pub use engine::{
     ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, IdempotencyKey, NewColumn,

@@ -48,11 +48,11 @@ impl Handover {
         *self.turn.lock() = Turn::Offered(finished);
     }
 
-    /// Takes it: by the flush task to commit it, or back at the end.
-    pub fn take_offer(&self) -> Option<Finished> {
+    /// Takes it if it is `wanted` now: by the flush task to commit it, or back at the end.
+    pub fn take_offer(&self, wanted: impl FnOnce(&Finished) -> bool) -> Option<Finished> {
         let mut turn = self.turn.lock();
         match std::mem::replace(&mut *turn, Turn::Taken) {
-            Turn::Offered(finished) => Some(finished),
+            Turn::Offered(finished) if wanted(&finished) => Some(finished),
             other => {
                 *turn = other;
                 None

@@ -7,6 +7,7 @@
 //!
 //! Not responsible for which rows exist: a rewrite shows the same rows before and after.
 
+pub(crate) mod demands;
 pub(crate) mod handover;
 pub(crate) mod plan;
 pub(crate) mod run;

@@ -111,7 +111,7 @@ impl Compactor {
 
     /// What the flush task has not taken is taken back.
     fn close(&mut self) -> Step {
-        if let Some(finished) = self.shared.handover.take_offer() {
+        if let Some(finished) = self.shared.handover.take_offer(|_| true) {
             discard(&*self.shared.store, &finished.added, &[]);
         }
         let ended = Error::new(Code::Closed, "the server is shutting down");
@@ -136,6 +136,7 @@ impl Compactor {
         let ready = |plan: &Plan| {
             let failure = self.failures.get(&(plan.table, plan.window, plan.work));
             failure.is_none_or(|failure| failure.not_before_ns <= now_ns)
+                && !self.shared.corrections.claims(plan.table)
                 && (plan.work == Work::Merge
                     || demanded.contains_key(&plan.table)
                     || !in_memory(published, plan))

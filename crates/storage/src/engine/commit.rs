@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pulsora_env::Step;
-use pulsora_model::{Code, Error, Name, Result, Sequence, TableId};
+use pulsora_model::{Code, Error, Name, Result, Sequence, TableId, TableSchema};
 
 use super::command::{apply_all, changes};
 use super::key::IdempotencyKey;
@@ -24,6 +24,7 @@ use super::request::{Command, FlushFilter, NewTable, Receipt, WriteRequest};
 use super::shared::{FlushWaiter, Shared};
 use super::stored::StoredValues;
 use crate::catalog::{Catalog, CatalogChange, ResolvedRows, resolve};
+use crate::correction::{Change, Correction, Job};
 use crate::flush::plan::{OpenFigures, Pressure, plan};
 use crate::flush::run::release_through;
 use crate::memtable::{Memtable, MemtableView};
@@ -129,6 +130,7 @@ impl Committer {
         for event in events {
             match event {
                 Event::Flush(filter, reply) => self.flush(&filter, reply),
+                Event::Correct(correction, reply) => self.correct(*correction, reply),
                 Event::Close(reply) => return self.close(reply),
                 other => group.push(other),
             }
@@ -237,7 +239,9 @@ impl Committer {
                 Err(error) => (Err(error), reply),
             },
             Event::Execute(command, reply) => (self.prepare_command(&command), reply),
-            Event::Flush(..) | Event::Close(_) => unreachable!("barriers are handled by the step"),
+            Event::Flush(..) | Event::Correct(..) | Event::Close(_) => {
+                unreachable!("barriers are handled by the step")
+            }
         };
         match outcome {
             Ok((changes, rows, durability)) => {
@@ -667,6 +671,64 @@ impl Committer {
         self.shared.flush_waiters.lock().push(FlushWaiter { memtables, cold, receipt, reply });
         self.shared.wake_flush();
         self.shared.wake_compaction();
+    }
+
+    /// Seals the table of a correction, gives it a sequence above everything it hits, and sends it on.
+    fn correct(&mut self, correction: Correction, reply: Reply) {
+        let accepted = self.accept(&correction);
+        let schema = match accepted {
+            Ok(schema) => schema,
+            Err(error) => {
+                let _left = reply.send(Err(error));
+                return;
+            }
+        };
+        let erases = matches!(correction.change, Change::Erase);
+        match erases {
+            // Everything leaves the log files up to here.
+            true => self.seal_all(),
+            false => self.seal(&[schema.id]),
+        }
+        if erases && self.shared.poisoned().is_none() {
+            self.wal.rotate();
+            self.note_log_files();
+        }
+        if let Err(error) = self.shared.check_writable() {
+            let _left = reply.send(Err(error));
+            return;
+        }
+        let sequence = self.next_sequence;
+        self.next_sequence = Sequence(sequence.0 + 1);
+        self.publish(&[], &[]);
+        let published = self.shared.published.load();
+        let views = published.memtables.get(&schema.id).into_iter().flatten();
+        let last_file = || self.shared.wal_files.lock().last().map_or(0, |file| file.number);
+        self.shared.corrections.push(Job {
+            table: schema.id,
+            sequence,
+            memtables: views.filter(|view| view.sealed).map(|view| view.number).collect(),
+            log_through: erases.then(last_file),
+            schema,
+            rows: correction.rows,
+            change: correction.change,
+            reply,
+        });
+        self.shared.wake_flush();
+        self.shared.wake_correction();
+    }
+
+    /// The schema that a correction is for, if it can be taken.
+    fn accept(&self, correction: &Correction) -> Result<Arc<TableSchema>> {
+        self.shared.check_writable()?;
+        if matches!(correction.change, Change::Replace(_)) {
+            self.shared.reserve.check()?;
+        }
+        let schema = self.catalog.table(&correction.database, &correction.table)?;
+        if correction.schema_version.is_some_and(|version| version != schema.version) {
+            let message = format!("table {:?} has changed meanwhile", &*schema.name);
+            return Err(Error::new(Code::SchemaMoved, message).hint("send the request again"));
+        }
+        Ok(schema)
     }
 
     fn filtered(&self, filter: &FlushFilter) -> Result<Vec<TableId>> {

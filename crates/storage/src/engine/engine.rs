@@ -15,6 +15,8 @@ use super::shared::{ROOM_UNIT, Shared};
 use super::stats::EngineStats;
 use crate::catalog::Catalog;
 use crate::compaction::run::Compactor;
+use crate::correction::Correction;
+use crate::correction::run::Corrector;
 use crate::flush::run::Flusher;
 use crate::read::Snapshot;
 
@@ -39,15 +41,19 @@ impl Engine {
         let flush = env.tasks.spawn("flush", Box::new(move || flusher.step()));
         let mut compactor = Compactor::new(Arc::clone(&shared));
         let compaction = env.tasks.spawn("compaction", Box::new(move || compactor.step()));
+        let mut corrector = Corrector::new(Arc::clone(&shared));
+        let correction = env.tasks.spawn("correction", Box::new(move || corrector.step()));
         let commit = env.tasks.spawn("commit", Box::new(move || committer.step()));
         let set = shared.flush_task.set(flush).is_ok()
             && shared.compaction_task.set(compaction).is_ok()
+            && shared.correction_task.set(correction).is_ok()
             && shared.commit_task.set(commit).is_ok();
         debug_assert!(set, "the tasks are started once");
         // A wake between spawn and set would be lost.
         shared.wake_commit();
         shared.wake_flush();
         shared.wake_compaction();
+        shared.wake_correction();
         Ok(Engine { shared })
     }
 
@@ -67,6 +73,12 @@ impl Engine {
         self.send(|reply| Event::Flush(filter, reply))
     }
 
+    /// Deletes, erases or changes stored rows: everything acknowledged so far is looked at, and nothing
+    /// that is written later. Durable and visible as a whole when answered, with the number of rows.
+    pub fn correct(&self, correction: Correction) -> Pending {
+        self.send(|reply| Event::Correct(Box::new(correction), reply))
+    }
+
     /// Ends the engine: everything accepted so far is flushed; later requests are answered `closed`.
     /// The answer comes when the segments are committed.
     pub fn begin_close(&self) -> Pending {
@@ -80,7 +92,8 @@ impl Engine {
     pub fn close(&self) -> Result<()> {
         let outcome = block_on(self.begin_close());
         let shared = &self.shared;
-        for task in [&shared.commit_task, &shared.flush_task, &shared.compaction_task] {
+        let tasks = [&shared.commit_task, &shared.flush_task, &shared.compaction_task];
+        for task in tasks.into_iter().chain([&shared.correction_task]) {
             if let Some(task) = task.get() {
                 task.wait_finished();
             }

@@ -7,6 +7,7 @@ use pulsora_model::{Code, Error, Result};
 use tokio::sync::oneshot;
 
 use super::request::{Command, FlushFilter, Pending, Receipt, WriteRequest};
+use crate::correction::Correction;
 
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<Receipt>>;
@@ -16,6 +17,7 @@ pub(super) enum Event {
     Write(WriteRequest, Reply),
     Execute(Command, Reply),
     Flush(FlushFilter, Reply),
+    Correct(Box<Correction>, Reply),
     Close(Reply),
 }
 
@@ -32,7 +34,7 @@ impl Event {
 
     /// Whether the group ends before it: it acts on what was written.
     fn is_barrier(&self) -> bool {
-        matches!(self, Event::Flush(..) | Event::Close(_))
+        matches!(self, Event::Flush(..) | Event::Correct(..) | Event::Close(_))
     }
 
     fn reply(self) -> Reply {
@@ -40,6 +42,7 @@ impl Event {
             Event::Write(_, reply)
             | Event::Execute(_, reply)
             | Event::Flush(_, reply)
+            | Event::Correct(_, reply)
             | Event::Close(reply) => reply,
         }
     }

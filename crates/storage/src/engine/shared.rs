@@ -17,8 +17,10 @@ use super::queue::{Queue, Reply};
 use super::request::Receipt;
 use super::reserve::Reserve;
 use crate::catalog::CatalogChange;
+use crate::compaction::demands::Demands;
 use crate::compaction::handover::Handover;
-use crate::manifest::{KeyWindows, KeysEdit};
+use crate::correction::Corrections;
+use crate::manifest::{Checkpoints, KeyWindows, KeysEdit};
 use crate::read::Published;
 use crate::segment::{SegmentAccess, SegmentFormat};
 use crate::wal::WalFile;
@@ -77,6 +79,12 @@ pub(crate) struct Shared {
     pub segment_ids: SegmentIds,
     /// Where a finished rewrite waits for the flush task.
     pub handover: Handover,
+    /// Segments that are to be rewritten whatever their state.
+    pub demands: Demands,
+    /// Deletes and changes of rows that are not answered yet.
+    pub corrections: Corrections,
+    /// Checkpoints that somebody waits for.
+    pub checkpoints: Checkpoints,
     /// Ended log files that still exist, oldest first.
     pub wal_files: Mutex<Vec<WalFile>>,
     /// Catalog changes that no edit carries yet, by sequence.
@@ -90,6 +98,7 @@ pub(crate) struct Shared {
     pub(super) commit_task: OnceLock<TaskHandle>,
     pub(super) flush_task: OnceLock<TaskHandle>,
     pub(super) compaction_task: OnceLock<TaskHandle>,
+    pub(super) correction_task: OnceLock<TaskHandle>,
     /// Held while the engine lives.
     pub(super) lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
@@ -125,6 +134,9 @@ impl Shared {
             counters: Counters::default(),
             segment_ids,
             handover: Handover::default(),
+            demands: Demands::default(),
+            corrections: Corrections::default(),
+            checkpoints: Checkpoints::default(),
             wal_files: Mutex::new(Vec::new()),
             pending_changes: Mutex::new(Vec::new()),
             dedup: Mutex::new(dedup),
@@ -135,6 +147,7 @@ impl Shared {
             commit_task: OnceLock::new(),
             flush_task: OnceLock::new(),
             compaction_task: OnceLock::new(),
+            correction_task: OnceLock::new(),
             lock: Mutex::new(Some(lock)),
         }
     }
@@ -271,6 +284,12 @@ impl Shared {
         }
     }
 
+    pub fn wake_correction(&self) {
+        if let Some(task) = self.correction_task.get() {
+            task.wake();
+        }
+    }
+
     /// Whether the disk has room for more than flushes.
     pub fn has_reserve(&self) -> bool {
         self.reserve.is_held()
@@ -280,5 +299,6 @@ impl Shared {
         self.closing.store(true, Ordering::Release);
         self.wake_flush();
         self.wake_compaction();
+        self.wake_correction();
     }
 }

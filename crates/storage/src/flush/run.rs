@@ -15,7 +15,7 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampNanosecondType;
 use pulsora_env::Step;
 use pulsora_model::partition::Window;
-use pulsora_model::{Code, Error, Name, Result, Sequence, TableId, TableSchema};
+use pulsora_model::{Code, Error, Name, Result, SegmentId, Sequence, TableId, TableSchema};
 use roaring::RoaringBitmap;
 
 use super::output::{OpenSegment, Output, discard, hot_options};
@@ -23,7 +23,8 @@ use super::partition::{Density, Windows};
 use super::rows::MemtableRows;
 use crate::catalog::CatalogChange;
 use crate::compaction::handover::{Answer, Finished};
-use crate::engine::Shared;
+use crate::correction::{Erasure, Resolved};
+use crate::engine::{Receipt, Shared};
 use crate::manifest::{Bitmap, Edit, ManifestLog};
 use crate::memtable::MemtableView;
 use crate::read::{Published, flush_stream, replaced_rows};
@@ -59,15 +60,27 @@ impl Flusher {
         if let Err(error) = self.shared.check_writable() {
             // What is on disk is not known any more: only a new start may go on from there.
             self.shared.answer_flushes(Some(&error));
+            self.shared.wake_correction();
             return if closing { Step::Done } else { Step::Wait(None) };
         }
-        if let Some(finished) = self.shared.handover.take_offer() {
+        if let Some(resolved) = self.shared.corrections.take_offer() {
+            self.commit_correction(resolved);
+            self.shared.wake_correction();
+            self.shared.wake_compaction();
+            return Step::Again;
+        }
+        if self.shared.checkpoints.is_wanted() {
+            self.checkpoint_now();
+        }
+        // While a correction is at work, the segments of its table stay what it looks at.
+        let is_free = |finished: &Finished| !self.shared.corrections.claims(finished.table);
+        if let Some(finished) = self.shared.handover.take_offer(is_free) {
             let answer = self.commit_rewrite(finished);
             self.shared.handover.answer(answer);
             self.shared.wake_compaction();
             return Step::Again;
         }
-        let wanted = self.plan();
+        let wanted = self.plan(closing);
         if wanted.is_empty() && !self.edit_due(closing) {
             self.shared.answer_flushes(None);
             self.remove_log_files();
@@ -87,16 +100,19 @@ impl Flusher {
             return Step::Again;
         }
         self.shared.answer_flushes(Some(error));
+        self.shared.corrections.fail_waiting(&self.shared.published.load(), error);
         if closing { Step::Done } else { Step::Wait(Some(RETRY)) }
     }
 
-    /// The oldest sealed memtable of each table.
-    fn plan(&self) -> Vec<Arc<MemtableView>> {
+    /// The oldest sealed memtable of each table, except those that a correction comes before.
+    fn plan(&self, closing: bool) -> Vec<Arc<MemtableView>> {
         let published = self.shared.published.load();
+        let held =
+            |view: &MemtableView| !closing && self.shared.corrections.holds(view.table, view.first);
         let mut wanted: Vec<Arc<MemtableView>> = published
             .memtables
             .values()
-            .filter_map(|views| views.first().filter(|view| view.sealed).cloned())
+            .filter_map(|views| views.first().filter(|view| view.sealed && !held(view)).cloned())
             .collect();
         wanted.sort_by_key(|view| view.number);
         wanted.truncate(TABLES_PER_EDIT);
@@ -267,6 +283,62 @@ impl Flusher {
         }
     }
 
+    /// Commits a correction, and answers it.
+    fn commit_correction(&mut self, resolved: Resolved) {
+        let Resolved { job, rows, bitmaps, removed, added } = resolved;
+        let published = self.shared.published.load_full();
+        let segments = published.version.table(job.table);
+        let closing = self.shared.closing.load(Ordering::Acquire);
+        if closing || published.catalog.table_by_id(job.table).is_none() {
+            discard(&*self.shared.store, &added, &[]);
+            let (code, why) = match closing {
+                true => (Code::Closed, "the server is shutting down"),
+                false => (Code::TableNotFound, "the table was dropped meanwhile"),
+            };
+            self.shared.corrections.finish(job, Err(Error::new(code, why)));
+            return;
+        }
+        // Some may have left as a whole since; of others more rows may be gone.
+        let find = |id: SegmentId| segments.iter().find(|segment| segment.meta.id == id);
+        let bitmaps = bitmaps.into_iter().filter_map(|bitmap| {
+            let known = find(bitmap.segment)?.deleted.as_deref();
+            let rows = known.map_or_else(|| (*bitmap.rows).clone(), |known| known | &*bitmap.rows);
+            Some(Bitmap { segment: bitmap.segment, rows: Arc::new(rows) })
+        });
+        let removed = removed.into_iter().filter(|id| find(*id).is_some());
+        let edit = Edit {
+            last: published.visible,
+            bitmaps: bitmaps.collect(),
+            removed: removed.collect(),
+            added,
+            ..Edit::default()
+        };
+        let touched = edit.bitmaps.iter().map(|bitmap| bitmap.segment).chain(edit.removed.clone());
+        let touched: Vec<Arc<SegmentMeta>> =
+            touched.filter_map(|id| Some(Arc::clone(&find(id)?.meta))).collect();
+        let changes = !touched.is_empty() || !edit.added.is_empty();
+        if changes && let Err(error) = self.commit(&edit, &[]) {
+            self.shared.corrections.finish(job, Err(error));
+            return;
+        }
+        let receipt = Receipt { sequence: job.sequence, rows, changed: rows > 0, duplicate: false };
+        match job.log_through {
+            None => self.shared.corrections.finish(job, Ok(receipt)),
+            Some(log_through) => self.shared.corrections.finish_later(job, |job| {
+                Erasure::new(touched.iter(), log_through, receipt, job.reply)
+            }),
+        }
+    }
+
+    /// Writes a checkpoint that somebody waits for; a failure is tried again.
+    fn checkpoint_now(&mut self) {
+        match self.manifest.checkpoint_now() {
+            Ok(through) => self.shared.checkpoints.replaced(through),
+            Err(error) => tracing::warn!(%error, "no checkpoint was written; it is tried again"),
+        }
+        self.shared.wake_correction();
+    }
+
     /// Adds the catalog changes up to the published sequence, and the segments of dropped tables.
     fn add_catalog(&self, edit: &mut Edit) {
         let changes = self.shared.pending_changes.lock();
@@ -312,6 +384,7 @@ impl Flusher {
         self.shared.answer_flushes(None);
         self.shared.wake_commit();
         self.shared.wake_compaction();
+        self.shared.wake_correction();
         Ok(())
     }
 

@@ -121,6 +121,15 @@ impl ManifestLog {
         Ok(true)
     }
 
+    /// Writes a checkpoint of all edits so far, and removes what it replaces. Gives the last edit in it.
+    ///
+    /// # Errors
+    /// I/O; the manifest is whole all the same.
+    pub fn checkpoint_now(&mut self) -> Result<u64> {
+        self.checkpoint()?;
+        Ok(self.checkpoint)
+    }
+
     fn checkpoint(&mut self) -> Result<()> {
         let number = self.number;
         let bitmaps: Vec<_> = self.state.bitmaps.iter().map(|(id, rows)| (*id, &**rows)).collect();

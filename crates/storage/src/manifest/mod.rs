@@ -4,12 +4,14 @@
 //! add up to · `keys.rs` what is remembered of idempotency keys · `format.rs` bytes of edits and checkpoints ·
 //! `log.rs` the numbered files.
 
+mod checkpoints;
 mod edit;
 mod format;
 mod keys;
 mod log;
 mod version;
 
+pub(crate) use checkpoints::Checkpoints;
 pub(crate) use edit::{Bitmap, Edit, ManifestState};
 pub(crate) use keys::{KeyWindows, KeysEdit, Known};
 pub(crate) use log::ManifestLog;

@@ -7,9 +7,10 @@
 //! overlapping sources together, `streams.rs` those that follow each other · `time_order.rs` answers in
 //! time order · `field.rs` tests values · `fold/` computes aggregates · `statistics.rs` answers without
 //! rows, `row.rs` with one · `flush_rows.rs` gives a flush to Parquet all rows of a memtable,
-//! `rewrite_rows.rs` a rewrite those of segments.
+//! `rewrite_rows.rs` a rewrite those of segments, `correction_rows.rs` a correction those that it hits.
 
 mod chunk_rows;
+mod correction_rows;
 mod field;
 mod flush_rows;
 mod fold;
@@ -28,6 +29,7 @@ mod table_scan;
 mod time_order;
 
 pub(crate) use chunk_rows::chunk_values;
+pub(crate) use correction_rows::KeyPick;
 pub(crate) use field::filter as filter_fields;
 pub use field::{FieldPredicate, FieldTest, FieldValue};
 pub(crate) use flush_rows::{flush_stream, rows_gone};

@@ -21,7 +21,7 @@ mod segment;
 mod stored;
 
 pub(crate) use access::SegmentAccess;
-pub(crate) use cold::{ROW_GROUP_ROWS, SegmentWriter};
+pub(crate) use cold::{ExactFilter, ROW_GROUP_ROWS, SegmentWriter};
 pub(crate) use draft::SegmentDraft;
 pub use hot::CacheFigures;
 pub(crate) use hot::{

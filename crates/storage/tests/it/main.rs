@@ -3,6 +3,7 @@
 //! `rows.rs` the language of the tests · `machine.rs` an engine in a simulated world that is stepped by
 //! hand · the other modules a subject each · `sim/` the whole engine under a random world.
 
+mod corrections;
 mod disk;
 mod drops;
 mod ends;

@@ -13,7 +13,7 @@ use crate::read::{TagPredicate, TimeRange};
 
 /// Predicates with the leaves of the file that they look at.
 #[derive(Clone)]
-pub(super) struct ExactFilter {
+pub(crate) struct ExactFilter {
     /// Absent when statistics have proved it already.
     pub time: Option<(usize, TimeRange)>,
     pub tags: Vec<(usize, TagPredicate)>,

@@ -10,6 +10,7 @@ mod prune;
 mod reader;
 mod writer;
 
+pub(crate) use filter::ExactFilter;
 pub(crate) use reader::ParquetRows;
 #[cfg(test)]
 pub(crate) use writer::Layout;

@@ -1,0 +1,180 @@
+//! Corrections on their way from the commit owner over the correction task to the flush task.
+//!
+//! Invariant: the claims are those of the corrections that are not answered yet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pulsora_model::{Error, Result, SegmentId, Sequence, TableId, TableSchema};
+use tokio::sync::oneshot;
+
+use super::ask::{Change, Selection};
+use super::erase::Erasure;
+use crate::engine::Receipt;
+use crate::manifest::Bitmap;
+use crate::read::Published;
+use crate::segment::SegmentMeta;
+
+/// A correction that the commit owner has accepted.
+pub(crate) struct Job {
+    pub table: TableId,
+    /// The schema at its sequence.
+    pub schema: Arc<TableSchema>,
+    /// It hits rows below.
+    pub sequence: Sequence,
+    /// Numbers of the memtables that must be in segments first.
+    pub memtables: Vec<u64>,
+    /// Of an erasure: the last log file that may hold rows below.
+    pub log_through: Option<u64>,
+    pub rows: Selection,
+    pub change: Change,
+    pub reply: oneshot::Sender<Result<Receipt>>,
+}
+
+impl Job {
+    fn is_flushed(&self, published: &Published) -> bool {
+        let views = published.memtables.get(&self.table).into_iter().flatten();
+        !views.into_iter().any(|view| self.memtables.contains(&view.number))
+    }
+
+    fn claim(&self) -> Claim {
+        let replaces = matches!(self.change, Change::Replace(_));
+        Claim { sequence: self.sequence, replaces }
+    }
+}
+
+/// What a correction comes to, ready to be committed: what it adds is durable.
+pub(crate) struct Resolved {
+    pub job: Job,
+    pub rows: u64,
+    /// Rows that are gone, beside those that were.
+    pub bitmaps: Vec<Bitmap>,
+    /// Segments of which nothing is left.
+    pub removed: Vec<SegmentId>,
+    pub added: Vec<Arc<SegmentMeta>>,
+}
+
+/// What a correction forbids while it is at work.
+#[derive(Clone, Copy)]
+struct Claim {
+    sequence: Sequence,
+    replaces: bool,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    claims: BTreeMap<TableId, Vec<Claim>>,
+    resolved: Option<Resolved>,
+    erasures: Vec<Erasure>,
+}
+
+/// All corrections that are not answered yet.
+#[derive(Default)]
+pub(crate) struct Corrections(Mutex<State>);
+
+impl Corrections {
+    pub fn push(&self, job: Job) {
+        let mut state = self.0.lock();
+        state.claims.entry(job.table).or_default().push(job.claim());
+        state.waiting.push_back(job);
+    }
+
+    /// The next correction whose rows are all in segments.
+    pub fn next(&self, published: &Published) -> Option<Job> {
+        let mut state = self.0.lock();
+        state.waiting.pop_front_if(|job| job.is_flushed(published))
+    }
+
+    /// Hands one over to the flush task. One at a time.
+    pub fn offer(&self, resolved: Resolved) {
+        self.0.lock().resolved = Some(resolved);
+    }
+
+    pub fn take_offer(&self) -> Option<Resolved> {
+        self.0.lock().resolved.take()
+    }
+
+    /// Whether the flush task has not yet taken the last one.
+    pub fn is_offered(&self) -> bool {
+        self.0.lock().resolved.is_some()
+    }
+
+    /// Whether rewrites of the table must wait.
+    pub fn claims(&self, table: TableId) -> bool {
+        self.0.lock().claims.contains_key(&table)
+    }
+
+    /// Whether memtables of the table with rows from `first` on must wait: what replaces rows comes
+    /// before them in sequence.
+    pub fn holds(&self, table: TableId, first: Sequence) -> bool {
+        let state = self.0.lock();
+        let mut claims = state.claims.get(&table).into_iter().flatten();
+        claims.any(|claim| claim.replaces && first > claim.sequence)
+    }
+
+    /// Answers a correction, which forbids nothing any more.
+    pub fn finish(&self, job: Job, outcome: Result<Receipt>) {
+        self.release(&job);
+        // A caller that has left needs no answer.
+        let _left = job.reply.send(outcome);
+    }
+
+    /// The rows of an erasure are gone; it is answered when their bytes are.
+    pub fn finish_later(&self, job: Job, erasure: impl FnOnce(Job) -> Erasure) {
+        self.release(&job);
+        self.0.lock().erasures.push(erasure(job));
+    }
+
+    fn release(&self, job: &Job) {
+        let mut state = self.0.lock();
+        if let Some(claims) = state.claims.get_mut(&job.table) {
+            claims.retain(|claim| claim.sequence != job.sequence);
+            if claims.is_empty() {
+                state.claims.remove(&job.table);
+            }
+        }
+    }
+
+    /// Erasures under way, for the task to look after.
+    pub fn take_erasures(&self) -> Vec<Erasure> {
+        std::mem::take(&mut self.0.lock().erasures)
+    }
+
+    pub fn put_back(&self, erasure: Erasure) {
+        self.0.lock().erasures.push(erasure);
+    }
+
+    /// Answers those that wait for a flush with its failure.
+    pub fn fail_waiting(&self, published: &Published, error: &Error) {
+        self.fail(error, |job| !job.is_flushed(published));
+    }
+
+    /// Answers all of them with an error.
+    pub fn fail_all(&self, error: &Error) {
+        let resolved = self.take_offer();
+        if let Some(resolved) = resolved {
+            self.finish(resolved.job, Err(error.duplicate()));
+        }
+        self.fail(error, |_| true);
+        for erasure in self.take_erasures() {
+            erasure.answer(Err(error.duplicate()));
+        }
+    }
+
+    fn fail(&self, error: &Error, wanted: impl Fn(&Job) -> bool) {
+        let mut failed = Vec::new();
+        let mut state = self.0.lock();
+        for job in std::mem::take(&mut state.waiting) {
+            match wanted(&job) {
+                true => failed.push(job),
+                false => state.waiting.push_back(job),
+            }
+        }
+        drop(state);
+        for job in failed {
+            self.finish(job, Err(error.duplicate()));
+        }
+    }
+}
