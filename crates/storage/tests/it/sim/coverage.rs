@@ -27,6 +27,9 @@ pub struct Coverage {
     pub widened: u64,
     pub replaced: u64,
     pub folded: u64,
+    pub corrections: u64,
+    pub corrected: u64,
+    pub open_corrections: u64,
     pub async_lost: u64,
     pub merges: u64,
     pub conversions: u64,
@@ -56,6 +59,7 @@ impl Coverage {
         self.widened += met.widened;
         self.replaced += met.replaced;
         self.folded += met.folded;
+        self.corrected += met.corrected;
     }
 
     pub fn add(&mut self, other: &Coverage) {
@@ -77,6 +81,9 @@ impl Coverage {
             (&mut self.widened, other.widened),
             (&mut self.replaced, other.replaced),
             (&mut self.folded, other.folded),
+            (&mut self.corrections, other.corrections),
+            (&mut self.corrected, other.corrected),
+            (&mut self.open_corrections, other.open_corrections),
             (&mut self.async_lost, other.async_lost),
             (&mut self.merges, other.merges),
             (&mut self.conversions, other.conversions),
@@ -108,6 +115,9 @@ impl Coverage {
             ("widenings", self.widened),
             ("replaced ids", self.replaced),
             ("folded rows", self.folded),
+            ("corrections", self.corrections),
+            ("corrected rows", self.corrected),
+            ("corrections that a crash met", self.open_corrections),
             ("drops", self.drops),
             ("clean ends", self.closed),
             ("refused requests", self.unfit),

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::corrections::Hit;
 use crate::rows::{Row, Value, float, text};
 
 /// How a table keeps rows.
@@ -67,6 +68,7 @@ pub struct Met {
     pub widened: u64,
     pub replaced: u64,
     pub folded: u64,
+    pub corrected: u64,
 }
 
 /// All tables.
@@ -88,6 +90,26 @@ impl Model {
                 table.add(part.kind, row, &mut self.met);
             }
         }
+    }
+
+    /// Deletes or changes rows.
+    pub fn correct(&mut self, hit: &Hit) {
+        let Some(table) = self.tables.get_mut(hit.table) else { return };
+        let mut met = 0;
+        let mut keep = |key: &Key, cells: &mut Cells, id: Option<u64>| {
+            if !hits(hit, key, cells, id) {
+                return true;
+            }
+            met += 1;
+            if let Some(value) = hit.set {
+                cells.insert("v1".into(), Value::Int(value));
+            }
+            hit.set.is_some()
+        };
+        table.appended.retain_mut(|(key, cells)| keep(key, cells, None));
+        table.upserted.retain(|key, cells| keep(key, cells, None));
+        table.by_id.retain(|id, (key, cells)| keep(key, cells, Some(*id)));
+        self.met.corrected += met;
     }
 
     pub fn drop(&mut self, table: &str) {
@@ -128,6 +150,19 @@ impl Model {
         }
         counts
     }
+}
+
+fn hits(hit: &Hit, (tags, time): &Key, cells: &Cells, id: Option<u64>) -> bool {
+    let host = |host: &str| tags.iter().any(|(tag, value)| tag == "host" && value == host);
+    let above = |than: i64| match cells.get("v0") {
+        Some(Value::Int(value)) => *value as f64 > than as f64,
+        Some(Value::Float(value)) => *value > than as f64,
+        _ => false,
+    };
+    hit.time.contains(*time)
+        && hit.host.is_none_or(host)
+        && hit.ids.as_ref().is_none_or(|ids| id.is_some_and(|id| ids.contains(&id)))
+        && hit.above.is_none_or(above)
 }
 
 impl Table {

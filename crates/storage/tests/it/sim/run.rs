@@ -20,6 +20,7 @@ use pulsora_storage::{
     Pending, Receipt, Snapshot, WriteRequest,
 };
 
+use super::corrections::{Hit, random};
 use super::coverage::Coverage;
 use super::model::{AUDIT, DROPPED, Kind, Model, Part};
 use super::reads::{audited, compare, everything};
@@ -34,6 +35,7 @@ const STEPS_MAX: u64 = 100_000;
 enum Sent {
     Write { number: u64, parts: Vec<Part>, durability: Durability, keyed: bool },
     Drop,
+    Correct(Hit),
 }
 
 /// Requests with keys that may be sent again.
@@ -155,7 +157,8 @@ impl Run {
 
     fn act(&mut self) {
         match self.rng.u8(0..100) {
-            0..=40 => self.send_write(),
+            0..=35 => self.send_write(),
+            36..=40 => self.send_correction(),
             41..=50 => self.send_again(),
             51..=54 => self.rest(),
             55..=57 => self.send_unfit(),
@@ -258,12 +261,28 @@ impl Run {
         self.requests.push(Request { sent, answer });
     }
 
-    /// At most one drop whose outcome is open.
+    /// Whether the outcome of a drop or a correction is open; of at most one it is.
+    fn is_change_open(&self) -> bool {
+        self.requests.iter().any(|request| {
+            !matches!(request.sent, Sent::Write { .. })
+                && !matches!(request.answer, Answer::Stored(_) | Answer::Invalid)
+        })
+    }
+
+    fn send_correction(&mut self) {
+        self.collect();
+        if self.crashed() || self.is_change_open() {
+            return;
+        }
+        let catalog = self.engine().catalog();
+        let Some(hit) = random(&mut self.rng, &catalog) else { return };
+        let schema = catalog.find_table("default", hit.table).expect("it is there");
+        let answer = Answer::Waiting(self.engine().correct(hit.correction(&schema)));
+        self.requests.push(Request { sent: Sent::Correct(hit), answer });
+    }
+
     fn send_drop(&mut self) {
-        let is_open = |request: &Request| {
-            matches!(request.sent, Sent::Drop) && !matches!(request.answer, Answer::Stored(_))
-        };
-        if self.requests.iter().any(is_open) {
+        if self.is_change_open() {
             return;
         }
         let (database, table) = (name("default"), name(DROPPED));
@@ -384,11 +403,15 @@ impl Run {
                     }
                     let dropped = matches!(request.sent, Sent::Drop) && receipt.changed;
                     self.coverage.drops += u64::from(dropped);
+                    let corrected = matches!(request.sent, Sent::Correct(_));
+                    self.coverage.corrections += u64::from(corrected);
                     Answer::Stored(receipt)
                 }
                 Err(error) => match error.code() {
                     Code::TypeConflict | Code::SchemaMoved => Answer::Invalid,
                     _ if crashed => Answer::Unknown,
+                    // The engine ended first.
+                    Code::Closed if matches!(request.sent, Sent::Correct(_)) => Answer::Unknown,
                     code @ (Code::DiskFull | Code::Io | Code::WritesRefused) => {
                         assert!(self.faulty, "a sound disk failed a request: {error}");
                         Answer::Failed(code)
@@ -529,6 +552,12 @@ impl Run {
                 }
             }
         }
+        let is_open = |request: &Request| {
+            let corrects = matches!(request.sent, Sent::Correct(_));
+            corrects && !matches!(request.answer, Answer::Stored(_) | Answer::Invalid)
+        };
+        self.coverage.open_corrections +=
+            self.requests.iter().filter(|r| is_open(r)).count() as u64;
         self.coverage.opened(&self.engine().stats());
         self.check_start(end, lost_power);
         self.requests.clear();
@@ -568,7 +597,7 @@ impl Run {
                 self.model_of(&survivors, |answer| matches!(answer, Answer::Stored(_)));
             outcome = outcome.or_else(|first| {
                 compare(&mut self.rng, &snapshot, &without)
-                    .map_err(|second| format!("{first}\nor, without the drop: {second}"))
+                    .map_err(|second| format!("{first}\nor, without the last change: {second}"))
             });
             model = without;
         }
@@ -598,8 +627,8 @@ impl Run {
                 sends.entry(*number).or_default().push(at);
             }
         }
-        let drops = self.requests.iter().map(|request| matches!(request.sent, Sent::Drop));
-        let mut survivors: Vec<bool> = drops.collect();
+        let changes = self.requests.iter().map(|r| !matches!(r.sent, Sent::Write { .. }));
+        let mut survivors: Vec<bool> = changes.collect();
         for (number, sends) in sends {
             let rows = left.remove(&number).unwrap_or(0);
             let Sent::Write { parts, .. } = &self.requests[sends[0]].sent else { unreachable!() };
@@ -675,6 +704,7 @@ impl Run {
                     format!("{number} {durability:?}{}", if *keyed { ", with a key" } else { "" })
                 }
                 Sent::Drop => "drop".to_owned(),
+                Sent::Correct(hit) => format!("{hit:?}"),
             };
             let answer = match &request.answer {
                 Answer::Waiting(_) => "waiting".to_owned(),
@@ -689,8 +719,8 @@ impl Run {
         self.requests.iter().zip(survivors).map(tell).collect()
     }
 
-    /// The model after the survivors, and after the drops whose answer `took_place`; says whether the
-    /// outcome of a drop is open.
+    /// The model after the survivors, and after the drops and corrections whose answer `took_place`;
+    /// says whether the outcome of one is open.
     fn model_of(&self, survivors: &[bool], took_place: impl Fn(&Answer) -> bool) -> (Model, bool) {
         let mut model = self.base.clone();
         let mut open = false;
@@ -698,10 +728,12 @@ impl Run {
             match &request.sent {
                 Sent::Write { parts, .. } if *survived => model.write(parts),
                 Sent::Write { .. } => {}
-                Sent::Drop => {
+                Sent::Drop | Sent::Correct(_) => {
                     open |= !matches!(request.answer, Answer::Stored(_));
-                    if took_place(&request.answer) {
-                        model.drop(DROPPED);
+                    match &request.sent {
+                        _ if !took_place(&request.answer) => {}
+                        Sent::Correct(hit) => model.correct(hit),
+                        _ => model.drop(DROPPED),
                     }
                 }
             }

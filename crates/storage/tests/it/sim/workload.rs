@@ -60,9 +60,13 @@ pub fn unfit(rng: &mut Rng, number: u64) -> Vec<Part> {
     parts
 }
 
+/// A time that a row may have.
+pub fn moment(rng: &mut Rng) -> i64 {
+    MOMENTS[rng.usize(0..MOMENTS.len())] + i64::from(rng.u8(0..4)) * 1_000_000_000
+}
+
 fn row(rng: &mut Rng, table: &str, kind: Kind) -> Row {
-    let moment = MOMENTS[rng.usize(0..MOMENTS.len())];
-    let mut row = Row::at(moment + i64::from(rng.u8(0..4)) * 1_000_000_000);
+    let mut row = Row::at(moment(rng));
     if kind == Kind::Upsert || table == DROPPED {
         row = row.tag("host", ["a", "b", "c", "d"][rng.usize(0..4)]);
         if rng.u8(0..3) == 0 {
