@@ -15,6 +15,8 @@ mod compaction;
 mod correction;
 pub mod engine;
 mod flush;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod manifest;
 mod memtable;
 pub mod read;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pulsora_model::{
-    Column, ColumnId, ColumnType, DatabaseId, Error, Name, Result, TableId, TableSchema,
+    Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Error, Name, Result, TableId, TableSchema,
 };
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,8 @@ impl Catalog {
                 if next.databases.insert(name.clone(), Arc::new(database)).is_some() {
                     return Err(misfit(change));
                 }
-                next.next_database = next.next_database.max(DatabaseId(id.0 + 1));
+                let following = id.0.checked_add(1).ok_or_else(|| misfit(change))?;
+                next.next_database = next.next_database.max(DatabaseId(following));
             }
             CatalogChange::DropDatabase { id } => {
                 let name = next.database_name(*id).cloned().ok_or_else(|| misfit(change))?;
@@ -65,8 +66,12 @@ impl Catalog {
                 }
             }
             CatalogChange::CreateTable { schema } => {
-                next.next_table = next.next_table.max(TableId(schema.id.0 + 1));
                 let id = schema.id;
+                if !is_sound(schema) || next.tables.contains_key(&id) {
+                    return Err(misfit(change));
+                }
+                let following = id.0.checked_add(1).ok_or_else(|| misfit(change))?;
+                next.next_table = next.next_table.max(TableId(following));
                 let owner = next.owner_mut(schema.database).ok_or_else(|| misfit(change))?;
                 if owner.tables.insert(schema.name.clone(), id).is_some() {
                     return Err(misfit(change));
@@ -82,7 +87,8 @@ impl Catalog {
             }
             CatalogChange::AddColumn { table, column } => {
                 let schema = next.schema_mut(*table).ok_or_else(|| misfit(change))?;
-                if schema.column(&column.name).is_some() {
+                let taken = |other: &Column| other.name == column.name || other.id == column.id;
+                if schema.columns.iter().any(taken) || !is_possible(column) {
                     return Err(misfit(change));
                 }
                 schema.next_column = schema.next_column.max(ColumnId(column.id.0 + 1));
@@ -93,6 +99,7 @@ impl Catalog {
                 let schema = next.schema_mut(*table).ok_or_else(|| misfit(change))?;
                 schema.version += 1;
                 let column = schema.columns.iter_mut().find(|c| c.id == *column);
+                let column = column.filter(|column| may_become(column, *ty));
                 column.ok_or_else(|| misfit(change))?.ty = *ty;
             }
         }
@@ -106,6 +113,39 @@ impl Catalog {
     fn schema_mut(&mut self, id: TableId) -> Option<&mut TableSchema> {
         self.tables.get_mut(&id).map(Arc::make_mut)
     }
+}
+
+/// Whether the columns of a new table are what every reader of a schema relies on.
+fn is_sound(schema: &TableSchema) -> bool {
+    let of_kind = |kind| schema.columns.iter().filter(|column| column.kind == kind).count();
+    let mut names: Vec<&Name> = schema.columns.iter().map(|column| &column.name).collect();
+    let mut ids: Vec<ColumnId> = schema.columns.iter().map(|column| column.id).collect();
+    names.sort_unstable();
+    ids.sort_unstable();
+    of_kind(ColumnKind::Time) == 1
+        && of_kind(ColumnKind::Id) <= 1
+        && names.is_sorted_by(|a, b| a < b)
+        && ids.is_sorted_by(|a, b| a < b)
+        && ids.last().is_some_and(|last| *last < schema.next_column)
+        && schema.columns.iter().all(is_possible)
+}
+
+/// Whether a column has an id that keys of series can hold, and the type of its kind.
+fn is_possible(column: &Column) -> bool {
+    let typed = match column.kind {
+        ColumnKind::Time => column.ty == ColumnType::Timestamp,
+        ColumnKind::Tag => column.ty == ColumnType::Utf8,
+        ColumnKind::Id => column.ty == ColumnType::U64,
+        ColumnKind::Field => true,
+    };
+    typed && column.id.0 < u32::from(u16::MAX)
+}
+
+/// Whether values of the column are values of this type too.
+fn may_become(column: &Column, ty: ColumnType) -> bool {
+    let from = column.ty;
+    let widens = matches!(from, ColumnType::I64 | ColumnType::U64) && ty == ColumnType::F64;
+    column.kind == ColumnKind::Field && (from == ColumnType::Untyped || from == ty || widens)
 }
 
 fn misfit(change: &CatalogChange) -> Error {

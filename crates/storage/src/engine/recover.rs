@@ -9,8 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arrow::array::ArrayRef;
 use pulsora_env::{Env, LocalStore, Store};
-use pulsora_model::{Code, Error, Result, Sequence, SeriesRegistry, TableId};
+use pulsora_model::{
+    Code, Column, ColumnId, ColumnKind, ColumnType, Error, Result, Sequence, SeriesRegistry,
+    TableId, TableSchema,
+};
 
 use super::commit::CommitterStart;
 use super::dedup::Dedup;
@@ -146,6 +150,27 @@ fn remove_orphans(store: &dyn Store, prefixes: &[&str], state: &ManifestState) -
     Ok(())
 }
 
+/// Whether values of this type in the log are values of the column: of its own type, or of the one that
+/// it had before it was widened.
+fn takes(column: &Column, ty: ColumnType) -> bool {
+    let widened = column.ty == ColumnType::F64 && matches!(ty, ColumnType::I64 | ColumnType::U64);
+    column.kind == ColumnKind::Field && (ty == column.ty || widened)
+}
+
+/// Checks logged rows against the catalog. Columns that are not there any more are none of its business.
+///
+/// # Errors
+/// `corrupt`, naming the table.
+fn check_fits(schema: &TableSchema, rows: &LoggedRows) -> Result<()> {
+    let fits = |(id, ty, _): &(ColumnId, ColumnType, ArrayRef)| {
+        schema.column_by_id(*id).is_none_or(|column| takes(column, *ty))
+    };
+    if rows.fields.iter().all(fits) && rows.ids.is_some() == schema.row_id().is_some() {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("logged rows of table {:?} do not fit its columns", &*schema.name)))
+}
+
 /// The state that replay builds.
 struct Replayed {
     catalog: Arc<Catalog>,
@@ -239,10 +264,19 @@ impl Replayed {
         let Some(schema) = self.catalog.table_by_id(table).filter(|_| !covered) else {
             return Ok(());
         };
-        if self.recover == Recover::SkipCorrupt {
-            // The record that made the column may be lost, and its id may be given out again.
-            rows.fields.retain(|(id, ..)| schema.column_by_id(*id).is_some());
+        match check_fits(&schema, &rows) {
+            Ok(()) => {}
+            Err(error) if self.recover == Recover::Strict => return Err(error),
+            Err(error) => {
+                tracing::error!(%error, "values that do not fit the catalog are left out");
+                self.misfits += 1;
+                if rows.ids.is_some() != schema.row_id().is_some() {
+                    return Ok(());
+                }
+            }
         }
+        // The record that made the column, or gave it its type, may be lost.
+        rows.fields.retain(|(id, ty, _)| schema.column_by_id(*id).is_some_and(|c| takes(c, *ty)));
         if let Some(highest) = rows.ids.as_ref().and_then(|ids| ids.highest(rows.rows)) {
             let known = self.row_id_max.entry(table).or_default();
             *known = (*known).max(highest);

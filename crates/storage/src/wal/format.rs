@@ -37,6 +37,10 @@ pub(crate) const FILE_HEADER: usize = 44;
 /// Largest payload of a group: its length is a u32, and one group is read into memory whole.
 pub(crate) const GROUP_PAYLOAD_MAX: usize = 1 << 30;
 
+/// Files, groups and sequences count no further, so that numbers made of theirs never overflow: a billion
+/// a second get there in 146 years.
+pub(crate) const NUMBER_MAX: u64 = 1 << 62;
+
 const FILE_MAGIC: &[u8; 8] = b"PULSWAL1";
 const GROUP_MAGIC: &[u8; 8] = b"PULSGRP1";
 
@@ -95,12 +99,14 @@ impl FileHeader {
         if bytes.len() < FILE_HEADER || &bytes[..8] != FILE_MAGIC {
             return None;
         }
-        (crc32c::crc32c(&bytes[..40]) == u32_at(bytes, 40)).then(|| FileHeader {
+        let header = FileHeader {
             number: u64_at(bytes, 8),
             salt: u64_at(bytes, 16),
             first_group: u64_at(bytes, 24),
             created_ns: u64_at(bytes, 32) as i64,
-        })
+        };
+        let checks = crc32c::crc32c(&bytes[..40]) == u32_at(bytes, 40);
+        (checks && (1..=NUMBER_MAX).contains(&header.first_group)).then_some(header)
     }
 }
 
@@ -126,7 +132,7 @@ impl GroupHeader {
         if bytes.len() < GROUP_HEADER || &bytes[..8] != GROUP_MAGIC {
             return None;
         }
-        (crc32c::crc32c(&bytes[..60]) == u32_at(bytes, 60)).then(|| GroupHeader {
+        let header = GroupHeader {
             salt: u64_at(bytes, 8),
             group: u64_at(bytes, 16),
             wall_ns: u64_at(bytes, 24) as i64,
@@ -135,7 +141,9 @@ impl GroupHeader {
             records: u32_at(bytes, 48),
             payload_len: u32_at(bytes, 52),
             payload_crc: u32_at(bytes, 56),
-        })
+        };
+        let checks = crc32c::crc32c(&bytes[..60]) == u32_at(bytes, 60);
+        (checks && header.group <= NUMBER_MAX).then_some(header)
     }
 
     /// Bytes of the group on disk, padding included.
@@ -160,4 +168,35 @@ pub(crate) fn take_record<'a>(payload: &mut &'a [u8]) -> Option<&'a [u8]> {
     let body = payload.get(8..8 + len)?;
     *payload = &payload[8 + len..];
     (crc32c::crc32c(body) == crc).then_some(body)
+}
+
+/// Makes every checksum of a log file fit the bytes that it covers, as far as their lengths make sense.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn reseal(file: &mut [u8]) {
+    fn put(bytes: &mut [u8], at: usize, crc: u32) {
+        bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+    }
+    if file.len() >= FILE_HEADER {
+        let crc = crc32c::crc32c(&file[..40]);
+        put(file, 40, crc);
+    }
+    for page in (PAGE as usize..file.len()).step_by(PAGE as usize) {
+        let group = &mut file[page..];
+        if group.len() < GROUP_HEADER || &group[..8] != GROUP_MAGIC {
+            continue;
+        }
+        let (head, rest) = group.split_at_mut(GROUP_HEADER);
+        let Some(payload) = rest.get_mut(..u32_at(head, 52) as usize) else { continue };
+        let mut at = 0;
+        while at + 8 <= payload.len() {
+            let end = at + 8 + u32_at(payload, at) as usize;
+            let Some(body) = payload.get(at + 8..end) else { break };
+            let crc = crc32c::crc32c(body);
+            put(payload, at + 4, crc);
+            at = end;
+        }
+        put(head, 56, crc32c::crc32c(payload));
+        let crc = crc32c::crc32c(&head[..60]);
+        put(head, 60, crc);
+    }
 }

@@ -11,6 +11,8 @@ mod sets;
 mod writer;
 
 pub(crate) use dictionary::Dictionary;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use format::{PAGE, reseal};
 pub(crate) use reader::replay;
 pub(crate) use record::{LoggedRows, Record, Section};
 pub(crate) use sets::FileSets;

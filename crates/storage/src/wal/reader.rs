@@ -11,7 +11,8 @@ use pulsora_env::{Env, File, read_exact_at};
 use pulsora_model::{Code, Error, Result, Sequence};
 
 use super::format::{
-    FILE_HEADER, FileHeader, GROUP_HEADER, GROUP_PAYLOAD_MAX, GroupHeader, PAGE, take_record,
+    FILE_HEADER, FileHeader, GROUP_HEADER, GROUP_PAYLOAD_MAX, GroupHeader, NUMBER_MAX, PAGE,
+    take_record,
 };
 use super::record::{Record, Section};
 use super::sets::FileSets;
@@ -114,9 +115,8 @@ fn open_files(env: &Env, dir: &Path) -> Result<Vec<Opened>> {
     let context = |e| Error::io("read the log directory", e);
     let mut files = Vec::new();
     for entry in env.files.list(dir).map_err(context)? {
-        let Some(number) = entry.name.strip_suffix(".wal").and_then(|n| n.parse().ok()) else {
-            continue;
-        };
+        let number = entry.name.strip_suffix(".wal").and_then(|n| n.parse().ok());
+        let Some(number) = number.filter(|number| *number <= NUMBER_MAX) else { continue };
         let file = env.files.open(&dir.join(&entry.name)).map_err(context)?;
         let len = file.len().map_err(context)?;
         let mut head = [0; FILE_HEADER];
@@ -194,7 +194,7 @@ fn replay_file(
         if let Some((group, payload)) =
             read_group(opened, &header, offset)?.filter(|(g, _)| g.group == expected)
         {
-            apply_group(&group, &payload, &mut info, out, |record, out| {
+            apply_group(&group, &payload, recover, &mut info, out, |record, out| {
                 apply_record(record, &mut sets, recover, out, apply)
             })?;
             starts.push((group.group, offset));
@@ -298,17 +298,27 @@ fn read_group(
 fn apply_group(
     group: &GroupHeader,
     payload: &[u8],
+    recover: Recover,
     info: &mut WalFile,
     out: &mut Replay,
     mut apply: impl FnMut(Record, &mut Replay) -> Result<()>,
 ) -> Result<()> {
     let mut rest = payload;
     for position in 0..group.records {
-        let body = take_record(&mut rest).ok_or_else(|| {
-            Error::corrupt(format!("log group {}: record {position} does not check", group.group))
-        })?;
-        let record = Record::decode(body)
-            .map_err(|e| e.context(format!("log group {}, record {position}", group.group)))?;
+        let place = || format!("log group {}, record {position}", group.group);
+        let Some(body) = take_record(&mut rest) else {
+            damaged(recover, format!("{}: it does not check", place()))?;
+            out.lost_records += u64::from(group.records - position);
+            break;
+        };
+        let record = match Record::decode(body) {
+            Ok(record) => record,
+            Err(error) => {
+                damaged(recover, format!("{}: {}", place(), error.message()))?;
+                out.lost_records += 1;
+                continue;
+            }
+        };
         info.last = record.sequence;
         if record.sections.iter().any(|section| matches!(section, Section::Change(_))) {
             info.last_change = record.sequence;
@@ -317,8 +327,7 @@ fn apply_group(
             info.last_key = record.sequence;
         }
         out.last = out.last.max(record.sequence);
-        apply(record, out)
-            .map_err(|e| e.context(format!("log group {}, record {position}", group.group)))?;
+        apply(record, out).map_err(|error| error.context(place()))?;
     }
     Ok(())
 }

@@ -37,10 +37,12 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffe
 use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use pulsora_codec::nulls::Validity;
 use pulsora_codec::{DecodeError, bools, floats, integers, nulls, strings, varint};
+use pulsora_model::limits::COLUMNS_MAX;
 use pulsora_model::types::UTC;
 use pulsora_model::{ColumnId, ColumnType, Error, Result, Sequence, SeriesRegistry, TableId};
 
 use super::dictionary::Dictionary;
+use super::format::NUMBER_MAX;
 use super::sets::{FileSets, TagSets, tag_columns};
 use crate::catalog::{CatalogChange, ResolvedIds, ResolvedRows};
 use crate::engine::IdempotencyKey;
@@ -178,6 +180,9 @@ impl Record {
         }
         let key = if flags & KEY_FLAG != 0 { Some(decode_key(source)?) } else { None };
         let sequence = Sequence(take(varint::take_u64(source))?);
+        if sequence.0 > NUMBER_MAX {
+            return Err(Error::corrupt(format!("log record with the sequence {}", sequence.0)));
+        }
         let count = take(varint::take_count(source, bytes.len()))?;
         let mut sections = Vec::with_capacity(count);
         for _ in 0..count {
@@ -262,7 +267,7 @@ fn decode_rows(kind: u8, source: &mut &[u8]) -> Result<LoggedRows> {
     let mut time = Vec::new();
     take(integers::decode_i64(source, rows, &mut time))?;
     let (series, codes) = decode_series(kind, rows, source)?;
-    let count = take(varint::take_count(source, source.len()))?;
+    let count = take(varint::take_count(source, source.len().min(COLUMNS_MAX)))?;
     let mut fields = Vec::with_capacity(count);
     for _ in 0..count {
         let id = ColumnId(take_u32(source)?);
@@ -337,7 +342,7 @@ fn decode_series(kind: u8, rows: usize, source: &mut &[u8]) -> Result<(LoggedSer
 }
 
 fn decode_tags(sets: usize, source: &mut &[u8]) -> Result<TagSets> {
-    let count = take(varint::take_count(source, source.len()))?;
+    let count = take(varint::take_count(source, source.len().min(COLUMNS_MAX)))?;
     // Only a column of strings makes several sets, so a false count fails in the first column.
     if count == 0 && sets > 1 {
         return Err(Error::corrupt("log record: several tag sets without a tag"));
@@ -368,13 +373,17 @@ fn packed(bits: &BooleanBuffer) -> Vec<u8> {
 }
 
 fn decode_validity(rows: usize, source: &mut &[u8]) -> Result<Option<NullBuffer>> {
-    Ok(match take(nulls::decode(source, rows))? {
+    Ok(null_buffer(take(nulls::decode(source, rows))?, rows))
+}
+
+fn null_buffer(validity: Validity, rows: usize) -> Option<NullBuffer> {
+    match validity {
         Validity::AllValid => None,
         Validity::AllNull => Some(NullBuffer::new_null(rows)),
         Validity::Mixed(bits) => {
             Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, rows)))
         }
-    })
+    }
 }
 
 fn type_code(ty: ColumnType) -> u8 {
@@ -425,10 +434,11 @@ fn encode_values(ty: ColumnType, values: &ArrayRef, out: &mut Vec<u8>) -> Result
 }
 
 fn decode_strings(rows: usize, source: &mut &[u8]) -> Result<StringArray> {
-    let nulls = decode_validity(rows, source)?;
+    let validity = take(nulls::decode(source, rows))?;
+    // The strings come first: they prove that there are as many as the count says.
     let texts = take(strings::decode(source, rows, i32::MAX as usize))?;
     let offsets = OffsetBuffer::new(ScalarBuffer::from(texts.offsets));
-    StringArray::try_new(offsets, Buffer::from_vec(texts.data), nulls)
+    StringArray::try_new(offsets, Buffer::from_vec(texts.data), null_buffer(validity, rows))
         .map_err(|error| Error::corrupt(format!("log record: {error}")))
 }
 
