@@ -9,9 +9,11 @@
 //! - [`pack`]: MessagePack values as bytes
 //! - [`protobuf`]: protobuf messages and snappy blocks as bytes
 //! - [`answers`]: answers as the rows and numbers that tests compare
+//! - [`watch`]: health and memory of a server while something else is asked of it
 
 pub mod answers;
 pub mod http;
 pub mod pack;
 pub mod protobuf;
 pub mod server;
+pub mod watch;

@@ -235,10 +235,7 @@ impl Server {
 
     /// Anonymous memory of the process, bytes; `None` where the system does not tell.
     pub fn anonymous_memory(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kib << 10)
+        anonymous_memory(self.pid())
     }
 
     fn end_now(&mut self) {
@@ -262,6 +259,14 @@ impl Drop for Server {
             eprintln!("---- the server printed:\n{}----", self.output());
         }
     }
+}
+
+/// Anonymous memory of a process, bytes; `None` where the system does not tell.
+pub fn anonymous_memory(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
 }
 
 /// Collects what a server prints and announces the address it listens on.

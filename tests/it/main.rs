@@ -7,6 +7,7 @@
 //! - [`contract`]: every route of the HTTP contract
 //! - [`bad_input`]: what cannot be read, for each format
 //! - [`attack`]: clients that are slow, endless, or too many
+//! - [`floods`]: far too many tables, columns, series, and tags that are far too long
 //! - [`tcp_lines`]: line protocol over plain TCP, and a kill
 //! - [`readme_tour`]: the tour of the README, as a newcomer pastes it
 
@@ -15,6 +16,7 @@ mod bad_input;
 mod contract;
 mod crash;
 mod disk_full;
+mod floods;
 mod lifecycle;
 mod overload;
 mod readme_tour;

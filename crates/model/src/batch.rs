@@ -48,7 +48,8 @@ pub enum SeriesKeys {
     Sets {
         /// Number of distinct sets; 1 for rows without tags, 0 for no rows.
         sets: usize,
-        /// One column per tag with one value per set, in the order the tags first appeared.
+        /// One column per tag with one value per set: tags of the table in the order of its columns,
+        /// then new ones in the order they first appeared.
         tags: Vec<TagColumn>,
     },
     /// Codes are numbers of this registry.

@@ -327,11 +327,11 @@ impl BatchBuilder {
                 let found = registry.read().by_key(key);
                 found.map_or_else(|| registry.number_of_key(key), Ok)
             }
-            _ => Ok(self.local_series(tags)),
+            _ => self.local_series(tags),
         }
     }
 
-    fn local_series(&mut self, tags: &mut [(TagIndex, &str)]) -> u32 {
+    fn local_series(&mut self, tags: &mut [(TagIndex, &str)]) -> Result<u32> {
         tags.sort_by_key(|(index, _)| *index);
         self.scratch.clear();
         for (i, (index, value)) in tags.iter().enumerate() {
@@ -342,13 +342,16 @@ impl BatchBuilder {
         }
         let base = if self.registry.is_some() { LOCAL } else { 0 };
         if let Some(position) = self.series.get(self.scratch.as_slice()) {
-            return base + *position;
+            return Ok(base + *position);
         }
+        // Its tags are new to the table, so the registry does not have it.
+        let present = self.registry.as_ref().map_or(0, |registry| registry.len());
+        self.limits.check_series(present + self.keys.len() + 1)?;
         let position = self.keys.len() as u32;
         let key: Box<[u8]> = self.scratch.as_slice().into();
         self.keys.push(key.clone());
         self.series.insert(key, position);
-        base + position
+        Ok(base + position)
     }
 
     /// Type of a field so far.
@@ -609,9 +612,17 @@ impl BatchBuilder {
             }
             self.take_known(&registry, &mut codes);
         }
-        let keys =
-            SeriesKeys::Sets { sets: self.keys.len(), tags: tag_columns(&self.tags, &self.keys) };
+        let keys = SeriesKeys::Sets { sets: self.keys.len(), tags: self.tag_columns() };
         SeriesColumn { codes: codes.into(), keys }
+    }
+
+    /// The tags of the table in the order of its columns, then new ones as they first appeared: the
+    /// same whether parsers knew the series of a row as a whole or read its tags.
+    fn tag_columns(&self) -> Vec<TagColumn> {
+        let columns = tag_columns(&self.tags, &self.keys);
+        let mut tags: Vec<(&TagSlot, TagColumn)> = self.tags.iter().zip(columns).collect();
+        tags.sort_by_key(|(slot, _)| (slot.known.is_none(), slot.known));
+        tags.into_iter().map(|(_, column)| column).collect()
     }
 
     /// Makes sets of the series of the registry that rows use, and codes of sets out of all codes.

@@ -91,7 +91,8 @@ const NOT_EXACT: &str = "an integer beyond 2^53 is not exact as a float";
 const NEGATIVE: &str = "it is negative";
 const TOO_LARGE: &str = "it is larger than 9223372036854775807, the largest signed integer";
 const NOT_A_TIME: &str = "it does not read as a time";
-pub(crate) const TEXT_TOO_LONG: &str = "text over 16 MiB is not stored";
+pub(crate) const TEXT_TOO_LONG: &str =
+    "text over 16 MiB is not stored (limits.text_bytes can be no more)";
 const TEXTS_TOO_LONG: &str = "the texts of one request exceed 2 GiB in this column";
 const HOLDS_INEXACT: &str = "the column holds integers beyond 2^53, which are not exact as floats";
 

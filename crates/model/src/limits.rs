@@ -91,7 +91,12 @@ impl Limits {
 
     /// `limit_exceeded` for a text of `bytes`.
     pub fn long_text(&self, bytes: usize) -> Error {
-        exceeded("limits.text_bytes", self.text_bytes, &format!("a text has {bytes} bytes"))
+        let error =
+            exceeded("limits.text_bytes", self.text_bytes, &format!("a text has {bytes} bytes"));
+        if self.text_bytes < TEXT_BYTES_MAX {
+            return error;
+        }
+        error.hint("limits.text_bytes can be no more: cut the text, or keep it elsewhere")
     }
 
     /// Checks how many columns a table would have.
@@ -109,7 +114,7 @@ impl Limits {
         ))
     }
 
-    /// Checks how many series a request brings at once.
+    /// Checks how many series a table would have.
     ///
     /// # Errors
     /// `limit_exceeded`.
@@ -117,8 +122,7 @@ impl Limits {
         if series <= self.series {
             return Ok(());
         }
-        let what = format!("one table would get {series} series at once");
-        Err(exceeded("limits.series_per_table", self.series, &what))
+        Err(no_room_for_series(self.series))
     }
 
     /// Checks how many tables there would be in all and in one database.
@@ -135,6 +139,20 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// `limit_exceeded` for a table that has `series_max` series.
+pub(crate) fn no_room_for_series(series_max: usize) -> Error {
+    exceeded("limits.series_per_table", series_max, "the table has no room for a new series").hint(
+        "tags hold what few rows share: keep ids and other unique values in fields, or raise limits.series_per_table in the configuration",
+    )
+}
+
+/// `limit_exceeded` for a body or a file with more columns than any table can have.
+pub fn too_many_columns(what: &str) -> Error {
+    let key = "limits.columns_per_table can be no more";
+    Error::new(Code::LimitExceeded, format!("{what} has more than {COLUMNS_MAX} columns: {key}"))
+        .hint("make rows of what the columns tell apart")
 }
 
 fn exceeded(key: &str, value: usize, what: &str) -> Error {

@@ -23,7 +23,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
 
 use crate::error::{Code, Error, Result};
 use crate::ids::{ColumnId, TableId};
-use crate::limits::{SERIES_KEY_BYTES_MAX, SERIES_NUMBERS_MAX};
+use crate::limits::{SERIES_KEY_BYTES_MAX, SERIES_NUMBERS_MAX, no_room_for_series};
 
 pub use key::{SeriesKeyBuf, SeriesTags, key_order, tag_order};
 use raw::RawCache;
@@ -148,11 +148,7 @@ impl SeriesRegistry {
         }
         let number = state.keys.len();
         if number >= series_max.min(SERIES_NUMBERS_MAX) {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("more than {series_max} series in one table (limits.series_per_table)"),
-            )
-            .hint("tags hold what few rows share; keep ids and other unique values in fields"));
+            return Err(no_room_for_series(series_max));
         }
         if key.len() > SERIES_KEY_BYTES_MAX {
             return Err(Error::new(

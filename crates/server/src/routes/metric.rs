@@ -43,11 +43,9 @@ pub async fn write(context: &Context, intake: Intake<'_>) -> HttpResult {
     Ok(with_stored(answer, &stored))
 }
 
-/// `point 3: missing or invalid value`.
+/// `point 3: missing or invalid value`: the message has the place.
 fn error_text(detail: &Detail) -> String {
-    let point = detail.index.map(|index| format!("point {index}: ")).unwrap_or_default();
-    let column = detail.column.as_deref().map(|name| format!("{name:?}: ")).unwrap_or_default();
-    format!("{point}{column}{}", detail.message)
+    detail.message.clone()
 }
 
 /// `POST /query` with a metric.

@@ -7,7 +7,7 @@ use pulsora_model::column::Clash;
 use super::records::Cell;
 use crate::rows::RowError;
 use crate::rows::infer::{Scanned, parse_bool, parse_int, parse_uint, scan};
-use crate::rows::sink::{RowSink, Slot};
+use crate::rows::sink::{RowSink, Slot, check_field_text};
 
 /// Longest integer text that is exact as f64 without a look: 15 digits are below 2^53.
 const EXACT_DIGITS: usize = 15;
@@ -21,6 +21,7 @@ pub(super) fn store(sink: &mut RowSink<'_>, column: usize, cell: Cell<'_>) -> Re
         Slot::Tag(tag) => sink.tag(tag, cell.text),
         Slot::Field(field) => {
             let builder = sink.builder();
+            check_field_text(builder, field, cell.text)?;
             store_field(builder, field, cell.text)
                 .map_err(|clash| RowError::in_field(builder, field, &clash, cell.text))
         }

@@ -1,6 +1,6 @@
 //! A CSV body into a write: header, inference where the table knows no type, then the rows.
 
-use pulsora_model::limits::COLUMNS_MAX;
+use pulsora_model::limits::{COLUMNS_MAX, too_many_columns};
 use pulsora_model::{Code, Error, KnownTable, Name, Result, TableSchema};
 
 use super::cells::store;
@@ -82,10 +82,7 @@ fn header(records: &mut Records<'_>, text: &Text<'_>) -> Result<Vec<Name>> {
     result.map_err(|error| error.at(place))?;
     text.check(lines.first..=lines.last).map_err(|error| error.at(place))?;
     if records.len() > COLUMNS_MAX {
-        return Err(Error::new(
-            Code::LimitExceeded,
-            format!("the header has {} columns, more than {COLUMNS_MAX}", records.len()),
-        ));
+        return Err(too_many_columns("the header"));
     }
     column_names(records.cells().map(|cell| if cell.quoted { cell.text } else { cell.text.trim() }))
         .map_err(|error| error.context(format!("{place}, the header")))

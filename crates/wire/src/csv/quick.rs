@@ -5,7 +5,6 @@
 
 use pulsora_model::ColumnType;
 use pulsora_model::column::ColumnBuilder;
-use pulsora_model::limits::TEXT_BYTES_MAX;
 
 use super::cells::parse_float;
 use crate::rows::times::MinuteText;
@@ -41,9 +40,9 @@ pub(super) fn store(
             "false" => false,
             _ => return None,
         }),
-        ColumnType::Utf8 if cell.len() <= TEXT_BYTES_MAX => column.push_str(cell),
+        ColumnType::Utf8 => column.push_str(cell),
         ColumnType::Timestamp => column.push_timestamp(minute.read(cell)?),
-        ColumnType::Utf8 | ColumnType::Untyped => return None,
+        ColumnType::Untyped => return None,
     }
     .ok()
 }

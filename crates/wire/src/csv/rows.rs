@@ -9,7 +9,6 @@
 use hashbrown::HashMap;
 use pulsora_model::builder::{BatchBuilder, FieldIndex, TagIndex};
 use pulsora_model::column::ColumnBuilder;
-use pulsora_model::limits::TEXT_BYTES_MAX;
 use pulsora_model::{ColumnId, ColumnType, Result};
 
 use super::cuts::Cuts;
@@ -187,6 +186,9 @@ impl QuickReader {
                 }
             }
             let cell = run.text.get(at..end)?;
+            if cell.len() > run.text_bytes_max {
+                return None;
+            }
             match slot {
                 Slot::Time => time = Some(times.read_quick(cell, &mut self.time_minute)?),
                 Slot::Tag(tag) => {
@@ -204,9 +206,6 @@ impl QuickReader {
         }
         self.key.begin();
         for tag in &run.tags {
-            if tag.end - tag.start > TEXT_BYTES_MAX {
-                return None;
-            }
             self.key.push(tag.key, &bytes[tag.start..], tag.end - tag.start);
         }
         let time = time?;
@@ -263,6 +262,8 @@ fn local_code(builder: &mut BatchBuilder, tags: &[TagCell], text: &str) -> Optio
 /// One run under construction.
 struct Run<'a> {
     text: &'a str,
+    /// Longer cells are for the exact way to refuse.
+    text_bytes_max: usize,
     slots: &'a [Slot],
     times: Vec<i64>,
     /// The line of each row.
@@ -293,6 +294,7 @@ impl<'a> Run<'a> {
         tags.iter().enumerate().for_each(|(place, tag)| cells[tag.position] = place);
         Run {
             text,
+            text_bytes_max: builder.limits().text_bytes,
             slots,
             times: Vec::new(),
             lines: Vec::new(),

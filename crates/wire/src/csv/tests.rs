@@ -318,10 +318,10 @@ fn skipping_keeps_the_good_rows() {
     assert_eq!(
         run(body, &skip),
         "3 rows, 4 rejected\n\
-         ! Some(2) Some(\"ts\") \"x\" is not a time\n\
-         ! Some(4) None the line has 2 cells, the header has 3 columns\n\
-         ! Some(5) None the quote that opens here is never closed\n\
-         ! Some(7) None the text holds bytes that are not UTF-8\n\
+         ! Some(2) Some(\"ts\") \"x\" is not a time (use RFC 3339 (2024-01-31T12:00:00Z), 2024-01-31 12:00:00, 2024-01-31, or a number with a precision)\n\
+         ! Some(4) None the line has 2 cells, the header has 3 columns (write each row with one cell for each column, also where it is empty)\n\
+         ! Some(5) None the quote that opens here is never closed (close it, and write a quote inside a quoted cell as two)\n\
+         ! Some(7) None the text holds bytes that are not UTF-8 (send the body as UTF-8)\n\
          append [id ts host v]\n\
          ts: time 1970-01-01T00:00:10Z 1970-01-01T00:00:13Z 1970-01-01T00:00:15Z\n\
          host: tag b e g\n\
@@ -330,8 +330,8 @@ fn skipping_keeps_the_good_rows() {
     assert_eq!(
         run("ts,v\n1\n2\n", &skip_only()),
         "0 rows, 2 rejected\n\
-         ! Some(2) None the line has 1 cells, the header has 2 columns\n\
-         ! Some(3) None the line has 1 cells, the header has 2 columns"
+         ! Some(2) None the line has 1 cells, the header has 2 columns (write each row with one cell for each column, also where it is empty)\n\
+         ! Some(3) None the line has 1 cells, the header has 2 columns (write each row with one cell for each column, also where it is empty)"
     );
 }
 
@@ -364,7 +364,7 @@ fn one_long_line_is_one_row() {
     );
     let mut large = b"time,v\n2024-01-01,".to_vec();
     large.resize(large.len() + (17 << 20), b'x');
-    assert!(run(&large, &options()).contains("text over 16 MiB is not stored"));
+    assert!(run(&large, &options()).contains("limits.text_bytes is 16777216"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Every target in a seeded loop, and how much memory an input may take.
+//! Every target in a seeded loop, and how much memory an input may take. `PULSORA_SEEDS=n` runs more
+//! seeds, `PULSORA_TARGET=name` one target.
 
 use super::heap::peak_bytes;
 use super::{TARGETS, Target};
@@ -21,7 +22,9 @@ fn check(target: &Target, input: &[u8]) {
 #[test]
 fn any_bytes_end_in_a_whole_result_or_an_error() {
     let seed = std::env::var("PULSORA_SEEDS").map_or(1, |seeds| seeds.parse().unwrap());
-    for target in TARGETS {
+    let wanted = std::env::var("PULSORA_TARGET");
+    let is_wanted = |target: &&Target| wanted.as_ref().map_or(true, |name| name == target.name);
+    for target in TARGETS.iter().filter(is_wanted) {
         for (number, valid) in target.valid.iter().enumerate() {
             let parsed = (target.parse)(valid).map(|parsed| parsed.rows);
             assert!(parsed.is_ok_and(|rows| rows > 0), "valid input {number} of {}", target.name);

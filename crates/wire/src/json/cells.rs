@@ -11,7 +11,7 @@ use super::source::syntax;
 use crate::json_reader::{JsonReader, Kind, Number, Scalar};
 use crate::rows::RowError;
 use crate::rows::infer::Scanned;
-use crate::rows::sink::{RowSink, Slot};
+use crate::rows::sink::{RowSink, Slot, check_field_text};
 
 /// Reads the value that comes next and says what it is; `None` for null.
 pub(super) fn scan(
@@ -64,6 +64,9 @@ pub(super) fn store(
     // The value as it was written, for numbers and booleans.
     let raw = || start.text()[start.offset()..reader.offset()].trim_ascii();
     let slot = sink.slot(column);
+    if let (Slot::Field(field), Scalar::Text(text)) = (slot, scalar) {
+        check_field_text(sink.builder(), field, text)?;
+    }
     match (slot, scalar) {
         (Slot::Field(field), _) => {
             let builder = sink.builder();

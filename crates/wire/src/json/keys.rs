@@ -4,7 +4,7 @@
 //! first.
 
 use hashbrown::HashMap;
-use pulsora_model::limits::COLUMNS_MAX;
+use pulsora_model::limits::{COLUMNS_MAX, too_many_columns};
 use pulsora_model::{Code, Name};
 
 use crate::rows::RowError;
@@ -61,11 +61,7 @@ impl Keys {
 
     fn add(&mut self, key: &str) -> Result<usize, RowError> {
         if self.names.len() >= COLUMNS_MAX {
-            return Err(RowError::new(
-                Code::LimitExceeded,
-                format!("the body has more than {COLUMNS_MAX} columns"),
-            )
-            .column(key));
+            return Err(RowError::from(too_many_columns("the body")).column(key));
         }
         let name = Name::new(key)?;
         let column = self.names.len();

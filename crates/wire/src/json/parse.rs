@@ -81,6 +81,7 @@ impl Body<'_> {
         let mut observer = Observer::new(schema);
         let mut rejects = Rejects::new(self.options.on_error);
         while let Some(mut row) = rows.next()? {
+            observer.keys.begin_row();
             let result = rows
                 .check_text(&row)
                 .and_then(|()| observer.row(&mut row))
@@ -118,6 +119,7 @@ impl Body<'_> {
     fn store(&self, mut rows: Source<'_>, mut store: Store<'_>) -> Result<RowsParsed> {
         let mut rejects = Rejects::new(self.options.on_error);
         while let Some(mut row) = rows.next()? {
+            store.keys.begin_row();
             let result = rows
                 .check_text(&row)
                 .and_then(|()| store.row(&mut row))
@@ -160,7 +162,6 @@ impl<'s> Observer<'s> {
 
     fn row(&mut self, row: &mut Row<'_>) -> Result<(), RowError> {
         self.open.clear();
-        self.keys.begin_row();
         let reader = &mut row.reader;
         reader.begin_object().map_err(syntax)?;
         while let Some(column) = next_column(reader, &mut self.keys, &mut self.scratch)? {
@@ -224,7 +225,6 @@ impl<'o> Store<'o> {
     }
 
     fn row(&mut self, row: &mut Row<'_>) -> Result<(), RowError> {
-        self.keys.begin_row();
         let columns = self.mixed.len();
         let reader = &mut row.reader;
         reader.begin_object().map_err(syntax)?;

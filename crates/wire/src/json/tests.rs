@@ -56,6 +56,14 @@ fn mixed_columns_are_text_as_it_was_written() {
 }
 
 #[test]
+fn a_line_that_is_not_utf8_takes_no_columns_of_others_back() {
+    let body = b"{\"ts\":1,\"a\":2,\"b\":3}\n\xff\n{\"ts\":2,\"a\":4,\"b\":5}\n";
+    let found = lines(body, &skip());
+    assert!(found.starts_with("2 rows, 1 rejected\n"), "{found}");
+    assert!(found.contains("\nb: Integer 3 5") || found.contains("\nb: Int 3 5"), "{found}");
+}
+
+#[test]
 fn integers_keep_every_digit() {
     assert!(
         rows(r#"[{"ts":1,"u":18446744073709551615},{"ts":2,"u":0}]"#, &options())
@@ -180,10 +188,10 @@ fn skipping_keeps_the_good_rows() {
     assert_eq!(
         lines(body, &skip()),
         "2 rows, 5 rejected\n\
-         ! Some(2) Some(\"only_bad\") the value is an array; a column holds plain values\n\
+         ! Some(2) Some(\"only_bad\") the value is an array; a column holds plain values (send its members as columns of their own, or the whole as text)\n\
          ! Some(3) None at column 13: expected a value, found the end of the text\n\
-         ! Some(4) None the text holds bytes that are not UTF-8\n\
-         ! Some(5) Some(\"ts\") missing time\n\
+         ! Some(4) None the text holds bytes that are not UTF-8 (send the body as UTF-8)\n\
+         ! Some(5) Some(\"ts\") missing time (every row needs a time)\n\
          ! Some(6) None at column 16: expected the end, found 'x'\n\
          append [id ts a]\n\
          ts: time 1970-01-01T00:00:01Z 1970-01-01T00:00:07Z\n\
@@ -193,7 +201,7 @@ fn skipping_keeps_the_good_rows() {
         rows(r#"[{"ts":1},5,{"ts":2,"b":[1,{"x":2}]},{"ts":3}]"#, &skip()),
         "2 rows, 2 rejected\n\
          ! Some(1) None at column 11: expected an object, found '5'\n\
-         ! Some(2) Some(\"b\") the value is an array; a column holds plain values\n\
+         ! Some(2) Some(\"b\") the value is an array; a column holds plain values (send its members as columns of their own, or the whole as text)\n\
          append [id ts]\n\
          ts: time 1970-01-01T00:00:01Z 1970-01-01T00:00:03Z"
     );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
-use pulsora_model::limits::{COLUMNS_MAX, DETAILS_MAX};
+use pulsora_model::limits::{COLUMNS_MAX, DETAILS_MAX, too_many_columns};
 use pulsora_model::{Code, Detail, Error, Result};
 
 use crate::results::type_name;
@@ -18,10 +18,7 @@ const NESTED_SHOWN: usize = 5;
 /// `limit_exceeded` for too many; `type_conflict` that names each one that tables do not have.
 pub(super) fn check(schema: &Schema) -> Result<()> {
     if schema.fields().len() > COLUMNS_MAX {
-        return Err(Error::new(
-            Code::LimitExceeded,
-            format!("the file has more than {COLUMNS_MAX} columns"),
-        ));
+        return Err(too_many_columns("the file"));
     }
     let strange = |field: &&Arc<Field>| plain_type(field.data_type()).is_none();
     let refused: Vec<&Arc<Field>> = schema.fields().iter().filter(strange).collect();

@@ -226,7 +226,10 @@ impl<'a> Rows<'a> {
         match self.layout.roles[index] {
             Role::Time => self.take_times(index, column),
             Role::Id => self.take_ids(index, column),
-            Role::Tag => self.tags.push(index),
+            Role::Tag => {
+                self.check_texts(index, column);
+                self.tags.push(index);
+            }
             Role::Field(ty) => self.take_field(index, ty, column),
         }
         Ok(())
@@ -275,18 +278,28 @@ impl<'a> Rows<'a> {
         self.ids = Some(ids);
     }
 
-    fn take_field(&mut self, index: usize, ty: ColumnType, column: &PlainColumn) {
-        let name = &self.layout.names[index];
-        if column.ty == ColumnType::Utf8 {
-            let texts = column.values.as_string::<i32>();
-            let limits = &self.layout.limits;
-            let length = |row: usize| texts.value_length(row) as usize;
-            let rows = if texts.value_data().len() > limits.text_bytes { texts.len() } else { 0 };
-            for row in (0..rows).filter(|row| length(*row) > limits.text_bytes) {
-                let error = || RowError::from(limits.long_text(length(row))).column(name);
-                self.bad.add(row, error);
+    /// Marks the rows whose text is too long.
+    fn check_texts(&mut self, index: usize, column: &PlainColumn) {
+        let dictionary = column.values.as_any_dictionary_opt();
+        let texts = dictionary.map_or(&column.values, |dictionary| dictionary.values());
+        let Some(texts) = texts.as_string_opt::<i32>() else { return };
+        let (name, limits) = (&self.layout.names[index], &self.layout.limits);
+        // Together they are shorter than one may be, nearly always.
+        if texts.value_data().len() <= limits.text_bytes {
+            return;
+        }
+        let keys = dictionary.map(|dictionary| dictionary.normalized_keys());
+        for row in (0..column.values.len()).filter(|row| !is_null(&column.values, *row)) {
+            let bytes = texts.value_length(keys.as_ref().map_or(row, |keys| keys[row])) as usize;
+            if bytes > limits.text_bytes {
+                self.bad.add(row, || RowError::from(limits.long_text(bytes)).column(name));
             }
         }
+    }
+
+    fn take_field(&mut self, index: usize, ty: ColumnType, column: &PlainColumn) {
+        self.check_texts(index, column);
+        let name = &self.layout.names[index];
         let widens =
             column.ty == ColumnType::F64 && matches!(ty, ColumnType::I64 | ColumnType::U64);
         let (ty, values) = match column.ty {

@@ -6,7 +6,7 @@
 //! positive integers or the request says so; a body without a column `id` lets the engine assign
 //! ids; a table whose `id` is anything else has no row ids, nor has an upsert table.
 
-use pulsora_model::limits::{COLUMNS_MAX, Limits};
+use pulsora_model::limits::{COLUMNS_MAX, Limits, too_many_columns};
 use pulsora_model::name::nearest;
 use pulsora_model::{
     BatchBuilder, Code, ColumnKind, ColumnType, Error, KnownTable, Mode, Name, Result,
@@ -49,10 +49,7 @@ pub(crate) fn column_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Resu
     let mut known = std::collections::HashSet::new();
     for (index, text) in names.into_iter().enumerate() {
         if index >= COLUMNS_MAX {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("the body has more than {COLUMNS_MAX} columns"),
-            ));
+            return Err(too_many_columns("the body"));
         }
         let name =
             Name::new(text).map_err(|error| error.context(format!("column {}", index + 1)))?;

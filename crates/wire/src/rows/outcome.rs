@@ -147,7 +147,10 @@ impl Rejects {
         }
         self.rejected += 1;
         if self.details.len() < DETAILS_MAX {
-            self.details.push(error.detail(place));
+            // A list has no place for hints of its own.
+            let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            let detail = error.detail(place);
+            self.details.push(Detail { message: detail.message + &hint, ..detail });
         }
         Ok(())
     }

@@ -272,3 +272,13 @@ impl<'o> RowSink<'o> {
         Some(error.at(*self.places.get(row)?))
     }
 }
+
+/// Checks the text of a field against the limit of texts.
+pub(crate) fn check_field_text(
+    builder: &BatchBuilder,
+    field: FieldIndex,
+    text: &str,
+) -> Result<(), RowError> {
+    let checked = builder.limits().check_text(text);
+    checked.map_err(|error| RowError::from(error).column(builder.field_name(field)))
+}

@@ -279,6 +279,25 @@ fn tags_that_are_fields_of_the_table() {
 }
 
 #[test]
+fn tags_of_the_table_come_before_new_ones_whether_or_not_the_series_was_known() {
+    let columns = [
+        ("host", ColumnKind::Tag, ColumnType::Utf8),
+        ("zone", ColumnKind::Tag, ColumnType::Utf8),
+        ("f", ColumnKind::Field, ColumnType::I64),
+    ];
+    let schema = table("m", Mode::Upsert, &columns);
+    let numbered = Numbered(&schema, Arc::new(SeriesRegistry::new(SeriesLimits::default())));
+    let names = |body: &str| -> Vec<String> {
+        let parsed = parse(body.as_bytes(), &NOW, &numbered).unwrap();
+        let tags = parsed.tables[0].batch.series.tags();
+        tags.iter().map(|tag| tag.name.to_string()).collect()
+    };
+    let body = "m,late=x,new=y f=1i 1\nm,zone=z f=2i 2\nm,host=a f=3i 3\n";
+    assert_eq!(names(body), ["host", "zone", "late", "new"], "of no series");
+    assert_eq!(names(body), ["host", "zone", "late", "new"], "of known ones");
+}
+
+#[test]
 fn the_room_for_cells_is_the_same() {
     let mut body = String::from("m ");
     (0..1_000).for_each(|field| body += &format!("f{field}=t,"));
