@@ -108,6 +108,8 @@ codes! {
     RowNotFound = "row_not_found", NotFound;
     /// No such column.
     ColumnNotFound = "column_not_found", NotFound;
+    /// No such query.
+    QueryNotFound = "query_not_found", NotFound;
     /// No such route.
     RouteNotFound = "route_not_found", NotFound;
     /// The route exists, not with this method.
@@ -116,6 +118,8 @@ codes! {
     AlreadyExists = "already_exists", Conflict;
     /// An idempotency key that is older than what is remembered of its client.
     KeyForgotten = "key_forgotten", Conflict;
+    /// The query has ended.
+    QueryEnded = "query_ended", Conflict;
     /// The schema moved under the request; parse it again.
     SchemaMoved = "schema_moved", Conflict;
     /// A destructive request without its confirmation.

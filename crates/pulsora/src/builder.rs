@@ -36,14 +36,10 @@ pub struct DatabaseOptions {
 impl DatabaseOptions {
     /// These storage options, and queries with as much memory as memtables may have, on every core.
     pub fn new(storage: Options) -> DatabaseOptions {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let spill_dir = storage.data_dir.join("spill");
         let query = QueryOptions {
-            memory_bytes: storage.memtable_bytes,
-            spill_dir: storage.data_dir.join("spill"),
-            concurrency: threads * 2,
-            threads,
             timeout: QUERY_TIMEOUT,
-            rows_max: None,
+            ..QueryOptions::new(spill_dir, storage.memtable_bytes)
         };
         DatabaseOptions { storage, query, durability: Durability::default() }
     }

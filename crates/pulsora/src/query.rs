@@ -3,7 +3,7 @@
 //! Invariant: one call reads one snapshot.
 
 use pulsora_model::{Code, ColumnId, Error, Name, Result, TableSchema};
-use pulsora_query::BatchStream;
+use pulsora_query::{About, BatchStream};
 use pulsora_storage::{Order, Scan, ScanPlan, Snapshot, TimeRange};
 
 use crate::database::Database;
@@ -42,7 +42,7 @@ impl Database {
         time: impl Into<TimeRange>,
     ) -> Result<PointStream> {
         let plan = point_plan(&self.snapshot(), self.database_name(), series, time.into())?;
-        Ok(point_stream(self.queries().scan_stream(plan, None)))
+        Ok(point_stream(self.streamed(plan, series)))
     }
 
     /// [`Database::query_batches`] as a stream, read on the threads of queries.
@@ -57,7 +57,12 @@ impl Database {
         let snapshot = self.snapshot();
         let table = snapshot.table(self.database_name(), &series.table)?;
         let plan = plan(&snapshot, series, &table, None, time.into())?;
-        Ok(self.queries().scan_stream(plan, None))
+        Ok(self.streamed(plan, series))
+    }
+
+    fn streamed(&self, plan: ScanPlan, series: &SeriesKey) -> BatchStream {
+        let about = About::new("series", &series.table, self.database_name());
+        self.queries().scan_stream(self.queries().open(about), plan)
     }
 }
 

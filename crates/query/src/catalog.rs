@@ -3,33 +3,79 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::Result as PlanResult;
-use pulsora_model::Result;
-use pulsora_storage::{Fold, FoldPlan, Snapshot};
+use parking_lot::Mutex;
+use pulsora_model::{Result, TableId};
+use pulsora_storage::{Fold, FoldPlan, ScanCounters, Snapshot, TableStamp};
 
-use crate::counters::QueryCounters;
+use crate::queries::{CancelFlag, Query};
 use crate::scan::Table;
 
 /// Name of the one catalog.
 pub(crate) const CATALOG: &str = "pulsora";
 
-/// What every part of one statement shares: the moment it reads, and its figures.
+/// What every part of one statement shares: the moment it reads, and the query that it is.
 pub(crate) struct Moment {
     pub(crate) snapshot: Snapshot,
-    pub(crate) counters: Arc<QueryCounters>,
+    query: Arc<Query>,
+    /// Guards the tables that were looked up.
+    tables: Mutex<Vec<TableId>>,
+    /// Whether the answer depends on which databases or tables there are.
+    lists: AtomicBool,
 }
 
 impl Moment {
+    /// A moment of which nothing has been read.
+    pub(crate) fn new(snapshot: Snapshot, query: &Arc<Query>) -> Moment {
+        let query = Arc::clone(query);
+        Moment { snapshot, query, tables: Mutex::default(), lists: AtomicBool::new(false) }
+    }
+
+    /// Ends the work of the query.
+    pub(crate) fn flag(&self) -> &CancelFlag {
+        &self.query.flag
+    }
+
+    /// A scan of the statement has begun.
+    pub(crate) fn add_scan(&self, counters: &Arc<ScanCounters>) {
+        self.query.counters.add_scan(Arc::clone(counters));
+        if self.flag().is_cancelled() {
+            counters.stop();
+        }
+    }
+
+    /// A scan was given up and is started again.
+    pub(crate) fn forget_scan(&self, counters: &Arc<ScanCounters>) {
+        self.query.counters.forget_scan(counters);
+    }
+
+    /// The statement reads a table.
+    pub(crate) fn reads(&self, table: TableId) {
+        let mut tables = self.tables.lock();
+        if !tables.contains(&table) {
+            tables.push(table);
+        }
+    }
+
+    /// The stamps of all tables that the statement reads; `None` when its answer depends on more.
+    pub(crate) fn stamps(&self) -> Option<Vec<TableStamp>> {
+        if self.lists.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.tables.lock().iter().map(|table| self.snapshot.stamp(*table)).collect()
+    }
+
     /// A fold over the snapshot; it counts among the statement's scans.
     ///
     /// # Errors
     /// What the engine's fold reports.
     pub(crate) fn fold(&self, fold: &Fold) -> Result<FoldPlan> {
         let plan = self.snapshot.fold(fold)?;
-        self.counters.add_scan(Arc::clone(&plan.counters));
+        self.add_scan(&plan.counters);
         Ok(plan)
     }
 }
@@ -67,6 +113,7 @@ struct Databases(Arc<Moment>);
 
 impl CatalogProvider for Databases {
     fn schema_names(&self) -> Vec<String> {
+        self.0.lists.store(true, Ordering::Relaxed);
         self.0.snapshot.catalog().databases().map(|database| database.name.to_string()).collect()
     }
 
@@ -85,6 +132,7 @@ struct Tables {
 #[async_trait]
 impl SchemaProvider for Tables {
     fn table_names(&self) -> Vec<String> {
+        self.moment.lists.store(true, Ordering::Relaxed);
         let database = self.moment.snapshot.catalog().database(&self.database);
         database.map_or_else(
             |_| Vec::new(),
@@ -95,6 +143,7 @@ impl SchemaProvider for Tables {
     async fn table(&self, name: &str) -> PlanResult<Option<Arc<dyn TableProvider>>> {
         let schema = self.moment.snapshot.catalog().find_table(&self.database, name);
         Ok(schema.map(|schema| {
+            self.moment.reads(schema.id);
             Arc::new(Table::new(Arc::clone(&self.moment), &self.database, schema)) as _
         }))
     }

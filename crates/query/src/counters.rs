@@ -30,13 +30,19 @@ pub struct QueryTotals {
 }
 
 impl QueryCounters {
-    pub(crate) fn add_scan(&self, counters: Arc<ScanCounters>) {
+    /// One more scan of the query, whose figures count from now on.
+    pub fn add_scan(&self, counters: Arc<ScanCounters>) {
         self.scans.lock().push(counters);
     }
 
     /// Leaves out a scan that was given up and started again.
     pub(crate) fn forget_scan(&self, counters: &Arc<ScanCounters>) {
         self.scans.lock().retain(|scan| !Arc::ptr_eq(scan, counters));
+    }
+
+    /// Makes the scans end at their next block.
+    pub(crate) fn stop_scans(&self) {
+        self.scans.lock().iter().for_each(|scan| scan.stop());
     }
 
     /// The sums so far.

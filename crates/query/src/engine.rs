@@ -1,58 +1,35 @@
 //! The query engine: statements and scans in, batches out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::SQLOptions;
-use datafusion::sql::parser::Statement as PlannerStatement;
-use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
-use pulsora_model::{Code, Error, Name, Result, Sequence, TableOptions, TableSchema, TableWrite};
-use pulsora_storage::{Command, Engine, ScanPlan, Snapshot, WriteRequest};
-use tokio::time::{Instant, timeout_at};
+use pulsora_model::{Code, Error, Result};
+use pulsora_storage::{Engine, ScanPlan};
+use tokio::time::timeout_at;
 
-use crate::answers;
-use crate::catalog::Moment;
-use crate::counters::QueryCounters;
-use crate::error::from_datafusion;
-use crate::insert::InsertTarget;
-use crate::options::{INSERT_ROWS, QueryOptions};
-use crate::plans::{Key, PlanStats, Plans, Template, Terms, is_fold};
-use crate::request::{Planning, SqlRequest, SqlResult, StatementKind};
+use crate::cache::{Answers, CacheStats};
+use crate::options::QueryOptions;
+use crate::plans::{PlanStats, Plans};
+use crate::queries::{
+    About, CancelFlag, Queries, QueriesOptions, QueryListStats, QueryReport, Ticket,
+};
+use crate::request::{SqlRequest, SqlResult};
 use crate::run::{
-    BatchStream, CancelFlag, Pool, PoolStats, READY_BATCHES, Slot, Threads, drive, ready, timed_out,
+    BatchStream, Pool, PoolStats, SlotQueue, Threads, drive, ended_early, timed_out, tracked,
 };
 use crate::scan::ScanBatches;
 use crate::session::Sessions;
-use crate::sql::{INFORMATION_SCHEMA, Names, Statement, bind, find_column, parse, tokens};
+use crate::sql::tokens;
+use crate::statement::{Call, Core};
+
+/// Operators that hold less than this are not worth ending a query for, bytes.
+const LARGE_QUERY_BYTES: usize = 1 << 20;
 
 /// Answers SQL and runs scans, on a pool of its own. Share it behind an `Arc`.
 pub struct QueryEngine {
     pool: Pool,
+    queries: Arc<Queries>,
     core: Arc<Core>,
-}
-
-/// What every statement needs.
-struct Core {
-    engine: Engine,
-    sessions: Sessions,
-    plans: Plans,
-    rows_max: Option<usize>,
-    timeout: Duration,
-}
-
-/// What one statement needs beyond [`Core`].
-struct Call {
-    request: SqlRequest,
-    slot: Slot,
-    deadline: Instant,
-    threads: Threads,
-    counters: Arc<QueryCounters>,
 }
 
 impl QueryEngine {
@@ -63,487 +40,210 @@ impl QueryEngine {
     pub fn new(engine: Engine, options: QueryOptions) -> Result<QueryEngine> {
         let pool = Pool::new(&options)?;
         let sessions = Sessions::new(&options)?;
-        let (rows_max, timeout) = (options.rows_max, options.timeout);
-        let plans = Plans::new();
-        let core = Core { engine, sessions, plans, rows_max, timeout };
-        Ok(QueryEngine { pool, core: Arc::new(core) })
+        let queries = Arc::new(Queries::new(QueriesOptions {
+            opening: engine.opening(),
+            timeout: options.timeout,
+            history: options.history,
+            slow: options.slow_threshold,
+        }));
+        let answers = Arc::new(Answers::new(options.cache_bytes));
+        let rows_max = options.rows_max;
+        let core = Core { engine, sessions, plans: Plans::new(), answers, rows_max };
+        Ok(QueryEngine { pool, queries, core: Arc::new(core) })
     }
 
-    /// Answers one statement. Dropping the future, or the answer's batches, cancels it.
+    /// Puts a query on the list: it waits from now on. Dropping the ticket ends it.
+    pub fn open(&self, about: About) -> Ticket {
+        self.queries.open(about, self.core.engine.wall_ns())
+    }
+
+    /// Answers one statement of nobody in particular. Dropping the future, or the answer's batches, cancels it.
+    ///
+    /// # Errors
+    /// As [`QueryEngine::sql_as`].
+    pub async fn sql(&self, request: SqlRequest) -> Result<SqlResult> {
+        let ticket = self.open(request.about());
+        self.sql_as(ticket, request).await
+    }
+
+    /// Answers one statement as a query that is on the list; its deadline is that of the query. Dropping the future, or
+    /// the answer's batches, cancels it.
     ///
     /// # Errors
     /// `sql_syntax`, `sql_invalid`, `statement_refused`, `table_not_found`, `database_not_found`,
-    /// `timeout`, `memory_limit`, `overloaded`, and for changes and inserts what the engine reports.
-    /// Errors after the first batch come through the batches.
-    pub async fn sql(&self, request: SqlRequest) -> Result<SqlResult> {
-        let (core, door, threads) =
-            (Arc::clone(&self.core), self.pool.door(), self.pool.threads().clone());
-        let deadline = Instant::now() + request.timeout.unwrap_or(core.timeout);
+    /// `timeout`, `cancelled`, `memory_limit`, `overloaded`, `client_limit`, and for changes and inserts what the engine
+    /// reports. Errors after the first batch come through the batches.
+    pub async fn sql_as(&self, ticket: Ticket, request: SqlRequest) -> Result<SqlResult> {
+        let (core, queue, threads) =
+            (Arc::clone(&self.core), Arc::clone(self.pool.queue()), self.pool.threads().clone());
+        let query = Arc::clone(ticket.query());
         let answer = async move {
-            let slot = door.slot(deadline).await?;
-            let counters = Arc::default();
-            let call = Call { request, slot, deadline, threads, counters };
+            let tokens = tokens(&request.sql)?;
+            let cache_key = core.cache_key(&request, &tokens);
+            let kept = cache_key.as_ref().and_then(|key| core.answered_before(&query, key));
+            if let Some(kept) = kept {
+                return Ok(kept);
+            }
+            let slot = queue.slot(&query).await?;
+            let deadline = query.deadline;
+            let call = Call { request, query, slot, threads, tokens, cache_key };
             match timeout_at(deadline, core.answer(call)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(timed_out()),
             }
         };
-        self.pool.threads().run(deadline, answer).await
+        match self.pool.threads().run(ticket.query(), answer).await {
+            Ok(answer) => {
+                let batches = tracked(ticket, answer.batches);
+                Ok(SqlResult { batches, ..answer })
+            }
+            Err(error) => Err(failed(&ticket, error)),
+        }
     }
 
-    /// Runs blocking work in a slot of the pool, until the configured deadline. When the future is
-    /// dropped or the deadline passes, the flag is set; the slot is free when the work has ended.
+    /// Runs blocking work of a query in a slot of the pool, until the query's deadline. When the query is dropped, is
+    /// told to stop or is too late, the flag is set; the slot is free when the work has ended.
     ///
     /// # Errors
-    /// What the work reports; `timeout`, `overloaded`.
+    /// What the work reports; `timeout`, `cancelled`, `overloaded`, `client_limit`.
     pub async fn run_blocking<T: Send + 'static>(
         &self,
+        ticket: &Ticket,
         work: impl FnOnce(&CancelFlag) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let door = self.pool.door();
-        let deadline = Instant::now() + self.core.timeout;
+        let (queue, query) = (Arc::clone(self.pool.queue()), Arc::clone(ticket.query()));
         let answer = async move {
-            let slot = door.slot(deadline).await?;
-            let flag = CancelFlag::default();
-            let _cancel = flag.on_drop();
-            let work = tokio::task::spawn_blocking(move || {
-                let _slot = slot;
-                work(&flag)
+            let slot = queue.slot(&query).await?;
+            let flag = query.flag.clone();
+            // Who awaits it may be gone before the ticket is.
+            let cancel = flag.on_drop();
+            let work = tokio::task::spawn_blocking({
+                let flag = flag.clone();
+                move || {
+                    let _slot = slot;
+                    flag.check()?;
+                    work(&flag)
+                }
             });
-            match timeout_at(deadline, work).await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(ended)) => Err(crate::run::ended_early(&ended)),
+            match timeout_at(query.deadline, work).await {
+                Ok(ended) => {
+                    cancel.disarm();
+                    ended.unwrap_or_else(|ended| Err(ended_early(&ended)))
+                }
                 Err(_) => Err(timed_out()),
             }
         };
-        self.pool.threads().run(deadline, answer).await
+        let outcome = self.pool.threads().run(ticket.query(), answer).await;
+        outcome.map_err(|error| failed(ticket, error))
     }
 
-    /// The batches of a planned scan, stream after stream, in a slot of the pool. `timeout` is the
-    /// deadline from now; `None` = the configured one. Dropping the stream stops the scan.
-    pub fn scan_stream(&self, plan: ScanPlan, timeout: Option<Duration>) -> BatchStream {
-        let (door, threads) = (self.pool.door(), self.pool.threads().clone());
-        let deadline = Instant::now() + timeout.unwrap_or(self.core.timeout);
+    /// The batches of a planned scan, stream after stream, in a slot of the pool, as a query that is on the list.
+    /// Dropping the stream stops the scan.
+    pub fn scan_stream(&self, ticket: Ticket, plan: ScanPlan) -> BatchStream {
+        let (queue, threads) = (Arc::clone(self.pool.queue()), self.pool.threads().clone());
+        let query = Arc::clone(ticket.query());
+        query.counters.add_scan(Arc::clone(&plan.counters));
         let streams = plan.streams;
-        Box::pin(
-            futures::stream::once(async move {
-                let begin = {
-                    let threads = threads.clone();
-                    async move {
-                        let slot = door.slot(deadline).await?;
-                        let batches = futures::stream::iter(streams).flat_map(ScanBatches::new);
-                        Ok(drive(&threads, slot, deadline, batches))
-                    }
-                };
-                threads.run(deadline, begin).await
-            })
-            .flat_map(|begun: Result<BatchStream>| match begun {
-                Ok(batches) => batches,
-                Err(error) => Box::pin(futures::stream::once(std::future::ready(Err(error)))),
-            }),
-        )
+        let batches = futures::stream::once(async move {
+            let begin = begin_scan(Arc::clone(&query), queue, threads.clone(), streams);
+            threads.run(&query, begin).await
+        });
+        let batches = batches.flat_map(|begun: Result<BatchStream>| match begun {
+            Ok(batches) => batches,
+            Err(error) => Box::pin(futures::stream::once(std::future::ready(Err(error)))),
+        });
+        tracked(ticket, Box::pin(batches))
+    }
+
+    /// The queries that wait and run, the oldest first, then those that have ended, the latest first.
+    pub fn queries(&self) -> Vec<Arc<QueryReport>> {
+        self.queries.reports()
+    }
+
+    /// One query by its id.
+    ///
+    /// # Errors
+    /// `query_not_found`.
+    pub fn query(&self, id: &str) -> Result<Arc<QueryReport>> {
+        self.queries.report(id)
+    }
+
+    /// Tells a query to stop; who asked for it gets `cancelled`.
+    ///
+    /// # Errors
+    /// `query_not_found`; `query_ended` when there is nothing to stop.
+    pub fn cancel(&self, id: &str) -> Result<Arc<QueryReport>> {
+        self.queries.cancel(id)
+    }
+
+    /// Gives memory back that others need more: the result cache, else that of the query whose operators hold most, which
+    /// ends with `memory_limit`. `None` when there is nothing to give.
+    pub fn relieve(&self) -> Option<Relief> {
+        let answers = self.core.answers.clear();
+        if answers > 0 {
+            return Some(Relief::Answers(answers));
+        }
+        self.queries.cancel_largest(LARGE_QUERY_BYTES, largest_stopped).map(Relief::Query)
     }
 
     /// Figures of the pool.
     pub fn pool(&self) -> PoolStats {
-        self.pool.stats()
+        self.pool.queue().stats()
+    }
+
+    /// Figures of the list of queries.
+    pub fn list_stats(&self) -> QueryListStats {
+        self.queries.stats()
     }
 
     /// Figures of the plans that are used again.
     pub fn plans(&self) -> PlanStats {
         self.core.plans.stats()
     }
-}
 
-impl Core {
-    async fn answer(&self, call: Call) -> Result<SqlResult> {
-        let tokens = tokens(&call.request.sql)?;
-        let key = match call.request.planning {
-            Planning::Reused => Key::of(&call.request, self.limit(&call), &tokens),
-            Planning::Fresh => None,
-        };
-        if let Some((plan, visible)) = key.as_ref().and_then(|key| self.planned_before(&call, key))
-        {
-            return self.run(call, plan, visible).await;
-        }
-        let statement = parse(&call.request.sql, tokens)?;
-        if !matches!(statement, Statement::Query(_) | Statement::Insert(_))
-            && !call.request.params.is_empty()
-        {
-            return Err(Error::new(Code::SqlInvalid, "this statement takes no params"));
-        }
-        match statement {
-            Statement::Query(query) => self.query(call, query, key).await,
-            Statement::Insert(insert) => self.insert(call, *insert).await,
-            Statement::ShowDatabases | Statement::ShowTables(_) | Statement::Describe(_) => {
-                self.show(&call, &statement)
-            }
-            Statement::CreateDatabase { name, if_not_exists } => {
-                let name = database_name(&name)?;
-                let command = Command::CreateDatabase { name, if_not_exists };
-                self.change(call, command, "created", "exists already").await
-            }
-            Statement::CreateTable(create) => {
-                let (database, name) = self.new_names(&call.request.database, &create.name)?;
-                let table = crate::sql::new_table(&create, name)?;
-                let if_not_exists = create.if_not_exists;
-                let command = Command::CreateTable { database, table, if_not_exists };
-                self.change(call, command, "created", "exists already").await
-            }
-            Statement::DropTable { name, if_exists } => {
-                self.drop_table(call, &name, if_exists).await
-            }
-        }
+    /// Figures of the result cache.
+    pub fn cache(&self) -> CacheStats {
+        self.core.answers.stats()
     }
 
-    /// The plan of a statement like an earlier one, over this moment's rows, and what they include.
-    fn planned_before(&self, call: &Call, key: &Key) -> Option<(Arc<dyn ExecutionPlan>, Sequence)> {
-        let plan = self.plans.find(key).and_then(|template| {
-            let snapshot = self.engine.snapshot();
-            let visible = snapshot.sequence();
-            let moment = Moment { snapshot, counters: Arc::clone(&call.counters) };
-            Some((template.fill(key, Arc::new(moment))?, visible))
-        });
-        self.plans.count(plan.is_some());
-        plan
-    }
-
-    async fn query(
-        &self,
-        call: Call,
-        mut query: Box<ast::Statement>,
-        key: Option<Key>,
-    ) -> Result<SqlResult> {
-        let snapshot = self.engine.snapshot();
-        let mut names = Names::new(snapshot.catalog(), &call.request.database);
-        let terms = key.and_then(|key| Some((Terms::of(&query, &key, &names)?, key)));
-        bind(&mut *query, &call.request.params)?;
-        names.resolve_statement(&mut query)?;
-        let (visible, catalog) = (snapshot.sequence(), Arc::clone(snapshot.catalog()));
-        let (plan, timeless) = self.plan(&call, snapshot, *query, self.limit(&call)).await?;
-        if let (Some((terms, key)), true) = (terms, timeless)
-            && let Some(template) = Template::of(&plan, &key, terms, &catalog)
-        {
-            self.plans.keep(key, template);
-        }
-        self.run(call, plan, visible).await
-    }
-
-    /// Starts a plan. A fold has its rows all at once: if they are few, they are the answer.
-    async fn run(
-        &self,
-        call: Call,
-        plan: Arc<dyn ExecutionPlan>,
-        visible: Sequence,
-    ) -> Result<SqlResult> {
-        let at_once = is_fold(&plan);
-        let stream = execute_stream(plan, self.sessions.running());
-        let stream = stream.map_err(|error| from_datafusion(&error))?;
-        let schema = stream.schema();
-        let mut batches = stream.map(|batch| batch.map_err(|error| from_datafusion(&error)));
-        let mut first = Vec::new();
-        let mut ended = false;
-        while at_once && !ended && first.len() < READY_BATCHES {
-            match batches.next().await {
-                Some(batch) => first.push(batch?),
-                None => ended = true,
-            }
-        }
-        first.retain(|batch| batch.num_rows() > 0);
-        let first = futures::stream::iter(first.into_iter().map(Ok));
-        let batches: BatchStream = match ended {
-            true => Box::pin(first),
-            false => drive(&call.threads, call.slot, call.deadline, first.chain(batches)),
-        };
-        let kind = StatementKind::Query;
-        Ok(SqlResult { schema, batches, visible, counters: call.counters, kind })
-    }
-
-    fn limit(&self, call: &Call) -> Option<usize> {
-        [call.request.limit, self.rows_max].into_iter().flatten().min()
-    }
-
-    /// Plans a query whose names are resolved. The flag says whether the plan is the same at any time.
-    async fn plan(
-        &self,
-        call: &Call,
-        snapshot: Snapshot,
-        query: ast::Statement,
-        limit: Option<usize>,
-    ) -> Result<(Arc<dyn ExecutionPlan>, bool)> {
-        let counters = Arc::clone(&call.counters);
-        let moment = Arc::new(Moment { snapshot, counters });
-        let state = self.sessions.open(moment, &call.request.database, call.request.folds);
-        plan_query(&state, query, limit).await.map_err(|error| from_datafusion(&error))
-    }
-
-    fn show(&self, call: &Call, statement: &Statement) -> Result<SqlResult> {
-        let snapshot = self.engine.snapshot();
-        let catalog = snapshot.catalog();
-        let names = Names::new(catalog, &call.request.database);
-        let batch = match statement {
-            Statement::ShowTables(database) => {
-                let database = match database {
-                    Some(ident) => names.database(ident)?,
-                    None => catalog.database(&call.request.database)?.name.clone(),
-                };
-                answers::tables(&self.engine, catalog.database(&database)?)?
-            }
-            Statement::Describe(table) => answers::describe(&names.table(table)?.1)?,
-            _ => answers::databases(catalog.databases())?,
-        };
-        Ok(answer(batch, snapshot.sequence(), call, StatementKind::Show))
-    }
-
-    async fn change(
-        &self,
-        call: Call,
-        command: Command,
-        done: &str,
-        not_done: &str,
-    ) -> Result<SqlResult> {
-        let receipt = self.engine.execute(command).await?;
-        let status = answers::status(if receipt.changed { done } else { not_done })?;
-        Ok(answer(status, receipt.sequence, &call, StatementKind::Change))
-    }
-
-    async fn drop_table(
-        &self,
-        call: Call,
-        name: &ast::ObjectName,
-        if_exists: bool,
-    ) -> Result<SqlResult> {
-        let catalog = self.engine.catalog();
-        let found = Names::new(&catalog, &call.request.database).table(name);
-        let (database, schema) = match found {
-            Ok(found) => found,
-            Err(error)
-                if if_exists
-                    && matches!(error.code(), Code::TableNotFound | Code::DatabaseNotFound) =>
-            {
-                let status = answers::status("does not exist")?;
-                let visible = self.engine.snapshot().sequence();
-                return Ok(answer(status, visible, &call, StatementKind::Change));
-            }
-            Err(error) => return Err(error),
-        };
-        let command = Command::DropTable { database, table: schema.name.clone(), if_exists };
-        self.change(call, command, "dropped", "does not exist").await
-    }
-
-    /// Database and name of a table that may not exist yet. A database that does not exist is made
-    /// with its table.
-    fn new_names(&self, database: &str, name: &ast::ObjectName) -> Result<(Name, Name)> {
-        let idents: Vec<&ast::Ident> =
-            name.0.iter().filter_map(ast::ObjectNamePart::as_ident).collect();
-        let catalog = self.engine.catalog();
-        let names = Names::new(&catalog, database);
-        let (owner, table) = match idents.as_slice() {
-            [table] => (Name::new(database)?, table),
-            [owner, table] => match names.database(owner) {
-                Ok(owner) => (owner, table),
-                Err(_) => (Name::new(&owner.value)?, table),
-            },
-            _ => {
-                return Err(Error::new(
-                    Code::SqlInvalid,
-                    format!("{name} is not the name of a table"),
-                )
-                .hint("write table or database.table"));
-            }
-        };
-        Ok((reserved(owner)?, Name::new(&table.value)?))
-    }
-
-    async fn insert(&self, call: Call, insert: ast::Insert) -> Result<SqlResult> {
-        let snapshot = self.engine.snapshot();
-        let (table, columns, mut query) = insert_parts(insert)?;
-        bind(&mut query, &call.request.params)?;
-        let mut names = Names::new(snapshot.catalog(), &call.request.database);
-        let (database, schema) = names.table(&table)?;
-        names.resolve_query(&mut query)?;
-        let named = columns.iter().map(|ident| find_column(&schema, ident));
-        let named = named.collect::<Result<Vec<_>>>()?;
-        InsertTarget::keep_unsigned(&schema, &named, &mut query);
-        let statement = ast::Statement::Query(Box::new(query));
-        let (plan, _) = self.plan(&call, snapshot.clone(), statement, None).await?;
-        let rows = execute_stream(plan, self.sessions.running());
-        let mut rows = rows.map_err(|error| from_datafusion(&error))?;
-        let target = InsertTarget::new(Arc::clone(&schema), &named, rows.schema().fields().len())?;
-        let mut insertion = Insertion {
-            core: self,
-            call: &call,
-            database,
-            schema: &schema,
-            target,
-            pending: Vec::new(),
-            pending_rows: 0,
-            stored: 0,
-            sequence: snapshot.sequence(),
-        };
-        while let Some(batch) = rows.next().await {
-            let stored = insertion.stored;
-            let added = match batch {
-                Ok(batch) => insertion.add(batch).await,
-                Err(error) => Err(from_datafusion(&error)),
-            };
-            added.map_err(|error| with_stored(error, stored))?;
-        }
-        let stored = insertion.stored;
-        insertion.store().await.map_err(|error| with_stored(error, stored))?;
-        let (stored, sequence) = (insertion.stored, insertion.sequence);
-        Ok(answer(answers::count(stored)?, sequence, &call, StatementKind::Insert))
+    /// Throws every kept answer out; gives their number.
+    pub fn clear_cache(&self) -> usize {
+        self.core.answers.clear()
     }
 }
 
-/// Rows of an INSERT on their way into the table.
-struct Insertion<'a> {
-    core: &'a Core,
-    call: &'a Call,
-    database: Name,
-    schema: &'a Arc<TableSchema>,
-    target: InsertTarget,
-    pending: Vec<RecordBatch>,
-    pending_rows: usize,
-    stored: u64,
-    sequence: Sequence,
+/// What [`QueryEngine::relieve`] gave back.
+#[derive(Debug)]
+pub enum Relief {
+    /// So many kept answers.
+    Answers(usize),
+    /// This query.
+    Query(Arc<QueryReport>),
 }
 
-impl Insertion<'_> {
-    async fn add(&mut self, batch: RecordBatch) -> Result<()> {
-        let mut offset = 0;
-        while offset < batch.num_rows() {
-            let rows = (batch.num_rows() - offset).min(INSERT_ROWS - self.pending_rows);
-            self.pending.push(batch.slice(offset, rows));
-            self.pending_rows += rows;
-            offset += rows;
-            if self.pending_rows == INSERT_ROWS {
-                self.store().await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores the pending rows in one request.
-    async fn store(&mut self) -> Result<()> {
-        if self.pending_rows == 0 {
-            return Ok(());
-        }
-        let batch = self.target.batch(&self.pending, self.stored + 1)?;
-        self.pending.clear();
-        self.pending_rows = 0;
-        let _room = self.core.engine.room(batch.size_bytes() as u64).await?;
-        let request = WriteRequest {
-            key: None,
-            database: self.database.clone(),
-            tables: vec![TableWrite {
-                table: self.schema.name.clone(),
-                options: TableOptions::default(),
-                schema_version: Some(self.schema.version),
-                batch,
-            }],
-            durability: self.call.request.durability,
-        };
-        let receipt = self.core.engine.write(request).await?;
-        self.stored += receipt.rows;
-        self.sequence = receipt.sequence;
-        Ok(())
-    }
+async fn begin_scan(
+    query: Arc<crate::queries::Query>,
+    queue: Arc<SlotQueue>,
+    threads: Threads,
+    streams: Vec<pulsora_storage::ScanStream>,
+) -> Result<BatchStream> {
+    let slot = queue.slot(&query).await?;
+    let flag = query.flag.clone();
+    let batches = futures::stream::iter(streams);
+    let batches = batches.flat_map(move |stream| ScanBatches::new(stream, &flag));
+    Ok(drive(&threads, slot, &query, batches))
 }
 
-/// Says how many rows of the statement are stored all the same, if some are.
-fn with_stored(error: Error, rows: u64) -> Error {
-    if rows == 0 { error } else { error.written(rows) }
+fn largest_stopped(bytes: usize) -> Error {
+    Error::new(
+        Code::MemoryLimit,
+        format!("the server is short of memory, and this query held most of it: {bytes} bytes"),
+    )
+    .hint("narrow the time range, group by less, or raise memory.limit")
 }
 
-async fn plan_query(
-    state: &SessionState,
-    query: ast::Statement,
-    limit: Option<usize>,
-) -> datafusion::common::Result<(Arc<dyn ExecutionPlan>, bool)> {
-    let plan = state.statement_to_plan(PlannerStatement::Statement(Box::new(query))).await?;
-    // The statement was allowed by its kind; this guards against what might hide inside.
-    let allowed =
-        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    allowed.verify_plan(&plan)?;
-    let is_query = !matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
-    let plan = match limit {
-        Some(limit) if is_query => LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?,
-        _ => plan,
-    };
-    let timeless = is_timeless(&plan)?;
-    Ok((state.create_physical_plan(&plan).await?, timeless))
-}
-
-/// Whether planning evaluates no function whose value depends on the moment, such as `now()`.
-fn is_timeless(plan: &LogicalPlan) -> datafusion::common::Result<bool> {
-    let mut timeless = true;
-    plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                if let Expr::ScalarFunction(call) = expr {
-                    timeless &= call.func.signature().volatility == Volatility::Immutable;
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
-    })?;
-    Ok(timeless)
-}
-
-fn answer(batch: RecordBatch, visible: Sequence, call: &Call, kind: StatementKind) -> SqlResult {
-    let (schema, counters) = (batch.schema(), Arc::clone(&call.counters));
-    SqlResult { schema, batches: ready(batch), visible, counters, kind }
-}
-
-fn database_name(name: &ast::ObjectName) -> Result<Name> {
-    match name.0.as_slice() {
-        [ast::ObjectNamePart::Identifier(ident)] => reserved(Name::new(&ident.value)?),
-        _ => Err(Error::new(Code::SqlInvalid, format!("{name} is not the name of a database"))),
-    }
-}
-
-/// The catalogue's own views have a name that no database can have.
-fn reserved(name: Name) -> Result<Name> {
-    if name.eq_ignore_ascii_case(INFORMATION_SCHEMA) {
-        let message = format!("the name {INFORMATION_SCHEMA} is taken by the catalogue's views");
-        return Err(Error::new(Code::AlreadyExists, message).hint("use another name"));
-    }
-    Ok(name)
-}
-
-/// Table, columns and rows of a plain INSERT.
-fn insert_parts(insert: ast::Insert) -> Result<(ast::ObjectName, Vec<ast::Ident>, ast::Query)> {
-    let refuse = |what: &str, hint: &str| {
-        Error::new(Code::StatementRefused, format!("{what} is not allowed here")).hint(hint)
-    };
-    if insert.on.is_some() || insert.or.is_some() || insert.replace_into || insert.ignore {
-        return Err(refuse(
-            "INSERT with ON CONFLICT, OR or IGNORE",
-            "upsert tables keep the last value per tags and time: CREATE TABLE … WITH (mode = 'upsert')",
-        ));
-    }
-    if insert.overwrite || insert.partitioned.is_some() || insert.returning.is_some() {
-        return Err(refuse(
-            "INSERT with OVERWRITE, PARTITION or RETURNING",
-            "use INSERT INTO table (columns) VALUES … or SELECT …",
-        ));
-    }
-    let ast::TableObject::TableName(table) = insert.table else {
-        return Err(refuse("INSERT into a function", "name a table"));
-    };
-    let query = insert.source.ok_or_else(|| {
-        Error::new(Code::SqlInvalid, "the INSERT has no rows").hint("add VALUES … or SELECT …")
-    })?;
-    let mut columns = Vec::new();
-    for column in insert.columns {
-        match column.0.as_slice() {
-            [ast::ObjectNamePart::Identifier(ident)] => columns.push(ident.clone()),
-            _ => {
-                let message = format!("{column} is not the name of a column");
-                return Err(Error::new(Code::SqlInvalid, message));
-            }
-        }
-    }
-    Ok((table, columns, *query))
+/// Notes on the list that a query has failed.
+fn failed(ticket: &Ticket, error: Error) -> Error {
+    ticket.query().fail(&error);
+    error
 }

@@ -25,8 +25,18 @@ pub const SET_OPERATIONS_MAX: usize = 300;
 /// each whole or not at all.
 pub const INSERT_ROWS: usize = 100_000;
 
-/// Waiting requests per slot of the pool; past that a request is refused at once.
+/// Waiting queries per slot, unless it is said: what waits longer than ten times as long as a query takes is asked for
+/// again by whoever waits.
 pub const QUEUE_PER_SLOT: usize = 10;
+
+/// Bytes of a statement that lists and logs show.
+pub const STATEMENT_SHOWN_BYTES: usize = 2 << 10;
+
+/// Part of the result cache that one answer may take: an eighth, so that one never throws all others out.
+pub const ANSWER_SHARE: usize = 8;
+
+/// Most answers in the result cache: what is kept beside the rows (key, stamps, schema) takes about 2 KiB of each.
+pub const ANSWERS_MAX: usize = 10_000;
 
 /// Rows per batch inside a query.
 pub const BATCH_ROWS: usize = 8_192;
@@ -51,10 +61,39 @@ pub struct QueryOptions {
     pub spill_dir: PathBuf,
     /// Queries and scans that run at once.
     pub concurrency: usize,
+    /// Queries and scans that may wait for one of them to end.
+    pub queue: usize,
     /// Threads that plan and compute.
     pub threads: usize,
     /// Deadline of a request that names none, from its arrival to its last batch.
     pub timeout: Duration,
     /// Most rows of one SQL answer; `None` = no bound.
     pub rows_max: Option<usize>,
+    /// Ended queries that are remembered.
+    pub history: usize,
+    /// From this time on a query is logged; zero = none is.
+    pub slow_threshold: Duration,
+    /// Answers of SELECTs that are kept, bytes; 0 = none.
+    pub cache_bytes: usize,
+}
+
+impl QueryOptions {
+    /// As many threads as the machine has cores, twice as many slots (at least four), and the shipped bounds; no result
+    /// cache.
+    pub fn new(spill_dir: PathBuf, memory_bytes: u64) -> QueryOptions {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let concurrency = (threads * 2).max(4);
+        QueryOptions {
+            memory_bytes,
+            spill_dir,
+            concurrency,
+            queue: concurrency * QUEUE_PER_SLOT,
+            threads,
+            timeout: Duration::from_secs(300),
+            rows_max: None,
+            history: 100,
+            slow_threshold: Duration::ZERO,
+            cache_bytes: 0,
+        }
+    }
 }

@@ -8,6 +8,7 @@ use pulsora_model::Sequence;
 use pulsora_storage::Durability;
 
 use crate::counters::QueryCounters;
+use crate::queries::{About, Query};
 use crate::run::BatchStream;
 use crate::sql::SqlParam;
 
@@ -30,6 +31,18 @@ pub struct SqlRequest {
     pub folds: Folds,
     /// Whether a plan is used again.
     pub planning: Planning,
+    /// Whether the answer may be one that was kept.
+    pub caching: Caching,
+}
+
+/// Whether the result cache is looked into, and filled. The rows are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Caching {
+    /// Where there is a cache and the statement is one whose answer can be kept.
+    #[default]
+    Used,
+    /// Never.
+    Off,
 }
 
 /// Whether a statement is planned anew. The rows are the same.
@@ -64,7 +77,13 @@ impl SqlRequest {
             durability: Durability::default(),
             folds: Folds::default(),
             planning: Planning::default(),
+            caching: Caching::default(),
         }
+    }
+
+    /// The statement as a query of nobody in particular.
+    pub fn about(&self) -> About {
+        About { timeout: self.timeout, ..About::new("sql", &self.sql, &self.database) }
     }
 }
 
@@ -119,4 +138,6 @@ pub struct SqlResult {
     pub counters: Arc<QueryCounters>,
     /// What was answered.
     pub kind: StatementKind,
+    /// The query: its id, times and figures.
+    pub query: Arc<Query>,
 }

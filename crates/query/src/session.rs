@@ -1,10 +1,12 @@
 //! How the planner is set up: once for the engine, and cheaply for each statement.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::catalog::CatalogProviderList;
 use datafusion::common::config::Dialect;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::prelude::SessionConfig;
@@ -14,8 +16,9 @@ use crate::catalog::{CATALOG, Catalogs, Moment};
 use crate::fold::{FoldPlanner, FoldRule};
 use crate::functions;
 use crate::options::{BATCH_ROWS, QueryOptions};
+use crate::queries::Query;
 use crate::request::Folds;
-use crate::run::QueryMemory;
+use crate::run::{QueryMemory, QueryShare};
 
 /// Part of the memory that one partition keeps back for merging what it spilled: with as many
 /// partitions as threads all of them together take at most a quarter.
@@ -39,8 +42,8 @@ pub(crate) struct Sessions {
     base: SessionState,
     /// Without it.
     general: SessionState,
-    /// What operators need of a session while they run; the same for all.
-    running: Arc<TaskContext>,
+    /// Memory and spill space of all statements.
+    shared: Arc<RuntimeEnv>,
 }
 
 impl Sessions {
@@ -57,13 +60,26 @@ impl Sessions {
             .with_query_planner(Arc::new(FoldPlanner))
             .with_optimizer_rule(Arc::new(FoldRule))
             .build();
-        let running = base.task_ctx();
-        Ok(Sessions { base, general, running })
+        let shared = Arc::clone(base.runtime_env());
+        Ok(Sessions { base, general, shared })
     }
 
-    /// What operators need while they run.
-    pub(crate) fn running(&self) -> Arc<TaskContext> {
-        Arc::clone(&self.running)
+    /// What the operators of a query need while they run: settings, and memory on the query's account. They look up no
+    /// functions.
+    pub(crate) fn running(&self, query: &Query) -> Arc<TaskContext> {
+        let memory: Arc<dyn MemoryPool> =
+            Arc::new(QueryShare::new(&self.shared.memory_pool, query));
+        let shared = RuntimeEnv { memory_pool: memory, ..self.shared.as_ref().clone() };
+        Arc::new(TaskContext::new(
+            None,
+            String::new(),
+            self.base.config().clone(),
+            HashMap::default(),
+            HashMap::default(),
+            HashMap::default(),
+            HashMap::default(),
+            Arc::new(shared),
+        ))
     }
 
     /// A session over one moment, with `database` as its default.

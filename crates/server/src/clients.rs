@@ -5,6 +5,7 @@
 //! Invariant: a client is known while one of its requests is; there are never more entries than requests.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -27,6 +28,15 @@ pub enum Client {
     Named(String),
     /// By its address.
     At(IpAddr),
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Client::Named(name) => f.write_str(name),
+            Client::At(address) => address.fmt(f),
+        }
+    }
 }
 
 /// The clients with requests on their way.

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, Uri};
 use pulsora_model::{Code, Error, Name, Result};
+use pulsora_query::{About, Caching, Priority};
 use pulsora_storage::{Durability, IdempotencyKey};
 
 use crate::app::{App, Running};
@@ -40,6 +41,8 @@ pub struct Context {
     pub running: Running,
     /// Parameters of the URL.
     pub params: Params,
+    /// Path and parameters as they came.
+    pub uri: Uri,
     /// Headers.
     pub headers: HeaderMap,
     /// Figures for the log.
@@ -79,6 +82,7 @@ impl Context {
             running: app.running()?.clone(),
             params: Params::of(&parts.uri)?,
             app: app.clone(),
+            uri: parts.uri.clone(),
             headers: parts.headers.clone(),
             figures: parts.extensions.get().cloned().unwrap_or_default(),
             peer: parts.extensions.get().map(|Peer(address)| *address),
@@ -95,6 +99,7 @@ impl Context {
             running: app.running()?.clone(),
             params: Params::default(),
             app: app.clone(),
+            uri: Uri::default(),
             headers: HeaderMap::new(),
             figures: Arc::default(),
             peer: None,
@@ -126,6 +131,47 @@ impl Context {
             Some(text) => Durability::parse(text),
             None => Ok(self.app.config.wal.durability),
         }
+    }
+
+    /// A query of this request. `priority` of the body > parameter > header > normal.
+    ///
+    /// # Errors
+    /// `invalid_request` for a word that is no priority, `invalid_name`.
+    pub fn about(
+        &self,
+        kind: &'static str,
+        statement: &str,
+        priority: Option<&str>,
+    ) -> Result<About> {
+        let header = self.header(&HeaderName::from_static("x-pulsora-priority"))?;
+        let word = priority.or(self.params.text("priority")).or(header);
+        Ok(About {
+            client: self.client().map(|client| client.to_string().into()),
+            priority: word.map(Priority::parse).transpose()?.unwrap_or_default(),
+            ..About::new(kind, statement, &self.database()?)
+        })
+    }
+
+    /// Whether kept answers may be given: `cache` of the body > parameter > header > yes.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn caching(&self, asked: Option<bool>) -> Result<Caching> {
+        let header = self.header(&HeaderName::from_static("x-pulsora-cache"))?;
+        let by_header = match header.map(str::trim) {
+            None => true,
+            Some(word) if word.eq_ignore_ascii_case("off") => false,
+            Some(word) if word.eq_ignore_ascii_case("on") => true,
+            Some(word) => {
+                let message = format!("X-Pulsora-Cache: {word:?} is neither on nor off");
+                return Err(Error::new(Code::InvalidRequest, message).hint("use on or off"));
+            }
+        };
+        let used = match asked {
+            Some(used) => used,
+            None => self.params.flag("cache", by_header)?,
+        };
+        Ok(if used { Caching::Used } else { Caching::Off })
     }
 
     /// The client's name for this write.

@@ -31,11 +31,14 @@ pub fn status(code: Code) -> StatusCode {
         | Code::TableNotFound
         | Code::RowNotFound
         | Code::ColumnNotFound
+        | Code::QueryNotFound
         | Code::RouteNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Code::AlreadyExists | Code::KeyForgotten | Code::SchemaMoved | Code::Locked => {
-            StatusCode::CONFLICT
-        }
+        Code::AlreadyExists
+        | Code::KeyForgotten
+        | Code::QueryEnded
+        | Code::SchemaMoved
+        | Code::Locked => StatusCode::CONFLICT,
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::UnsupportedFormat => StatusCode::UNSUPPORTED_MEDIA_TYPE,

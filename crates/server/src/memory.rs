@@ -1,6 +1,7 @@
-//! The memory guard: past 85 % of `memory.limit` new work waits, then is refused.
+//! The memory guard: past 85 % of `memory.limit` new work waits, then is refused; past 95 % what caches and queries hold is
+//! given back.
 //!
-//! Invariant: work that was let in is never refused by the guard later; only new work waits.
+//! Invariant: writes that were let in are never refused by the guard later.
 
 use std::time::Duration;
 
@@ -11,6 +12,15 @@ use crate::allocator;
 
 /// Share of the limit above which new work waits, percent.
 const GATE_PERCENT: u64 = 85;
+
+/// Share of the limit above which the largest query ends, percent.
+const RELIEF_PERCENT: u64 = 95;
+
+/// How often that is looked at: a query that reads at 1 GB/s takes 20 MB meanwhile.
+pub const RELIEF_LOOK: Duration = Duration::from_millis(20);
+
+/// How long a query that was told to stop has to give its memory back before another one is.
+pub const RELIEF_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a waiting request looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -25,6 +35,11 @@ impl MemoryGuard {
     /// A guard of `limit` bytes over the counting allocator.
     pub fn new(limit: u64) -> MemoryGuard {
         MemoryGuard { limit, used: allocator::allocated_bytes }
+    }
+
+    /// Whether memory has to be given back at once.
+    pub fn is_exhausted(&self) -> bool {
+        (self.used)() > self.limit / 100 * RELIEF_PERCENT
     }
 
     /// Returns once there is memory for new work.

@@ -29,7 +29,7 @@ pub struct Server {
     tcp_addr: Option<SocketAddr>,
     http: JoinHandle<()>,
     tcp: Option<JoinHandle<()>>,
-    upkeep: JoinHandle<()>,
+    upkeep: [JoinHandle<()>; 2],
     opening: JoinHandle<Result<()>>,
 }
 
@@ -70,7 +70,7 @@ impl Server {
             tcp_addr,
             http: tasks::detached(http),
             tcp,
-            upkeep: tasks::upkeep(&app),
+            upkeep: [tasks::upkeep(&app), tasks::relief(&app)],
             opening: tasks::detached(open(app.clone(), open_now)),
             stop,
             app,
@@ -131,7 +131,7 @@ impl Server {
                 self.tcp.iter().for_each(JoinHandle::abort);
             }
         }
-        self.upkeep.abort();
+        self.upkeep.iter().for_each(JoinHandle::abort);
         // An engine that is still opening must be closed too, or its lock would outlive the server.
         let opened = self.opened().await;
         if let Ok(running) = self.app.running() {
@@ -173,6 +173,10 @@ fn query_options(config: &Config) -> QueryOptions {
         memory_bytes: config.query.memory_bytes,
         spill_dir: config.storage.data_dir.join("spill"),
         concurrency: config.query.concurrency,
+        queue: config.query.queue,
+        history: config.query.history,
+        slow_threshold: config.query.slow_threshold,
+        cache_bytes: usize::try_from(config.query.cache_bytes).unwrap_or(usize::MAX),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         timeout: config.query.timeout,
         rows_max: None,

@@ -16,9 +16,10 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use pulsora_model::{Error, Result};
+use pulsora_query::Query;
 use pulsora_wire::results::{ResultFormat, ResultWriter, Summary, error_line};
 
-use crate::answer::with_timing;
+use crate::answer::with_query;
 use crate::app::App;
 use crate::context::Figures;
 use crate::error::public;
@@ -53,13 +54,14 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// The rows.
     pub batches: BoxStream<'static, Result<RecordBatch>>,
-    /// Rows decoded or looked at so far.
-    pub scanned: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// The query that it answers.
+    pub query: Arc<Query>,
 }
 
 /// The beginning of an answer, and whether it is all of it.
 pub struct Held {
     took: Duration,
+    query: Arc<Query>,
     format: ResultFormat,
     chunks: Vec<Bytes>,
     rest: Option<Writing>,
@@ -71,13 +73,15 @@ pub struct Held {
 /// Whatever fails within it.
 pub async fn hold(answer: Answer) -> Result<Held> {
     let (format, app, arrived_ns) = (answer.format, answer.app.clone(), answer.arrived_ns);
+    let query = Arc::clone(&answer.query);
     let mut writing = Writing::new(answer);
     let mut chunks = Vec::new();
     let mut held = 0;
     while held < HELD_BYTES {
         match writing.next().await? {
             None => {
-                return Ok(Held { took: took(&app, arrived_ns), format, chunks, rest: None });
+                let took = took(&app, arrived_ns);
+                return Ok(Held { took, query, format, chunks, rest: None });
             }
             Some(chunk) => {
                 held += chunk.len();
@@ -85,7 +89,7 @@ pub async fn hold(answer: Answer) -> Result<Held> {
             }
         }
     }
-    Ok(Held { took: took(&app, arrived_ns), format, chunks, rest: Some(writing) })
+    Ok(Held { took: took(&app, arrived_ns), query, format, chunks, rest: Some(writing) })
 }
 
 /// The response to what was held and what follows.
@@ -102,7 +106,7 @@ pub fn respond(held: Held) -> Response {
     let mut response = body.into_response();
     let content_type = HeaderValue::from_static(format.content_type());
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    with_timing(response, held.took)
+    with_query(response, &held.query, held.took)
 }
 
 /// What follows; after an error NDJSON says why, then the body breaks off.
@@ -213,7 +217,8 @@ impl Drop for Writing {
     fn drop(&mut self) {
         let answer = &self.answer;
         let took = took(&answer.app, answer.arrived_ns);
-        queried(&answer.app, answer.kind, self.rows, (answer.scanned)(), took);
+        let scanned = answer.query.counters().totals().rows_read;
+        queried(&answer.app, answer.kind, self.rows, scanned, took);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pulsora_model::{Code, Error, Result};
+use pulsora_query::Relief;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::allocator;
@@ -81,6 +82,31 @@ impl Group {
     pub async fn all_ended(&mut self) {
         while self.0.join_next().await.is_some() {}
     }
+}
+
+/// Ends the largest query when memory runs out, until the app's last other holder is gone.
+pub fn relief(app: &App) -> JoinHandle<()> {
+    let app = app.clone();
+    detached(async move {
+        loop {
+            tokio::time::sleep(memory::RELIEF_LOOK).await;
+            let Ok(running) = app.running() else { continue };
+            if !app.memory.is_exhausted() {
+                continue;
+            }
+            match running.queries.relieve() {
+                Some(Relief::Answers(answers)) => {
+                    tracing::warn!(answers, "memory is short: the result cache is emptied");
+                }
+                Some(Relief::Query(query)) => {
+                    let (id, bytes) = (&*query.id, query.memory_bytes);
+                    tracing::warn!(query_id = id, bytes, "memory is short: a query is cancelled");
+                }
+                None => {}
+            }
+            tokio::time::sleep(memory::RELIEF_PAUSE).await;
+        }
+    })
 }
 
 /// Keeps metrics small and the memory peak honest, until the app's last other holder is gone.

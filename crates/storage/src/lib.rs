@@ -34,6 +34,6 @@ pub use engine::{
 pub use read::{
     Aggregate, Bucket, FieldPredicate, FieldTest, FieldValue, Fold, FoldPart, FoldPlan, FoldTask,
     Function, Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, Snapshot,
-    TagPredicate, TimeRange,
+    TableStamp, TagPredicate, TimeRange,
 };
 pub use segment::{CacheFigures, KeyRanges, SegmentAsk, SegmentIndex, SegmentView};

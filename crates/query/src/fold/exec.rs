@@ -102,15 +102,15 @@ async fn rows(
     let counters = Arc::clone(&plan.counters);
     *figures.lock() = Some(Arc::clone(&counters));
     if !looks_small(fold, &plan) {
-        return run(plan, threads).await;
+        return run(plan, threads, moment.flag()).await;
     }
     if let Some(batches) = at_once(plan)? {
         return Ok(batches);
     }
-    moment.counters.forget_scan(&counters);
+    moment.forget_scan(&counters);
     let plan = moment.fold(fold)?;
     *figures.lock() = Some(Arc::clone(&plan.counters));
-    run(plan, threads).await
+    run(plan, threads, moment.flag()).await
 }
 
 /// A batch of the fold under the plan's columns and types.

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
-use pulsora_model::{Code, Error, Result};
+use pulsora_model::Result;
 use pulsora_storage::{Fold, FoldPart, FoldPlan, FoldTask};
 
-use crate::run::{CancelFlag, ended_early};
+use crate::queries::CancelFlag;
+use crate::run::ended_early;
 
 /// How long a fold may take the thread that asks for it: some ten times what it costs to hand work
 /// over, and nothing that another query would notice.
@@ -56,24 +57,30 @@ pub(super) fn at_once(mut plan: FoldPlan) -> Result<Option<Vec<RecordBatch>>> {
 ///
 /// # Errors
 /// What the tasks report; `cancelled`.
-pub(super) async fn run(mut plan: FoldPlan, threads: usize) -> Result<Vec<RecordBatch>> {
-    let flag = CancelFlag::default();
-    let _cancel = flag.on_drop();
+pub(super) async fn run(
+    mut plan: FoldPlan,
+    threads: usize,
+    query: &CancelFlag,
+) -> Result<Vec<RecordBatch>> {
+    let left = CancelFlag::default();
+    let _cancel = left.on_drop();
     let tasks = std::mem::take(&mut plan.tasks);
     let parts = futures::stream::iter(tasks)
-        .map(|task| blocking(part(task, flag.clone())))
+        .map(|task| blocking(part(task, [left.clone(), query.clone()])))
         .buffer_unordered(threads.max(1));
     let parts: Vec<FoldPart> = parts.try_collect().await?;
     blocking(move || plan.finish(parts)).await
 }
 
-fn part(task: FoldTask, flag: CancelFlag) -> impl FnOnce() -> Result<FoldPart> {
+/// `flags` are that nobody takes the fold any more, and that the query is to end.
+fn part(task: FoldTask, flags: [CancelFlag; 2]) -> impl FnOnce() -> Result<FoldPart> {
     move || {
         // A task may have waited for its thread longer than anybody waits for it.
-        if flag.is_cancelled() {
-            return Err(Error::new(Code::Cancelled, "the query was cancelled"));
-        }
-        task.run(&|| flag.is_cancelled())
+        flags.iter().try_for_each(CancelFlag::check)?;
+        let part = task.run(&|| flags.iter().any(CancelFlag::is_cancelled));
+        // A query that was told to stop says why.
+        flags.iter().try_for_each(CancelFlag::check)?;
+        part
     }
 }
 

@@ -119,7 +119,7 @@ impl Key {
                 _ => Elsewhere,
             });
         }
-        self.write(&token.token, params)?;
+        write_token(&mut self.text, &token.token, params)?;
         Some(match (&token.token, place) {
             (Token::Minus, place) if takes => place,
             (Token::Word(word), place) if takes && word.keyword == Keyword::TIMESTAMP => place,
@@ -132,23 +132,23 @@ impl Key {
             _ => Elsewhere,
         })
     }
+}
 
-    /// Writes a token so that no two texts of tokens are the same.
-    fn write(&mut self, token: &Token, params: &[SqlParam]) -> Option<()> {
-        match token {
-            Token::Word(word) => {
-                let quote = word.quote_style.unwrap_or('w');
-                write!(self.text, "{quote}{}:{}", word.value.len(), word.value).ok()
-            }
-            Token::SingleQuotedString(text) => write!(self.text, "'{}:{text}", text.len()).ok(),
-            Token::Placeholder(name) => {
-                let value = format!("{:?}", param(name, params)?);
-                write!(self.text, "${}:{value}", value.len()).ok()
-            }
-            other => {
-                let text = other.to_string();
-                write!(self.text, " {}:{text}", text.len()).ok()
-            }
+/// Writes a token so that no two texts of tokens are the same; `None` for a placeholder without a value.
+pub(crate) fn write_token(text: &mut String, token: &Token, params: &[SqlParam]) -> Option<()> {
+    match token {
+        Token::Word(word) => {
+            let quote = word.quote_style.unwrap_or('w');
+            write!(text, "{quote}{}:{}", word.value.len(), word.value).ok()
+        }
+        Token::SingleQuotedString(value) => write!(text, "'{}:{value}", value.len()).ok(),
+        Token::Placeholder(name) => {
+            let value = format!("{:?}", param(name, params)?);
+            write!(text, "${}:{value}", value.len()).ok()
+        }
+        other => {
+            let token = other.to_string();
+            write!(text, " {}:{token}", token.len()).ok()
         }
     }
 }

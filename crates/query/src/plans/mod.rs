@@ -22,6 +22,6 @@ mod tests;
 
 pub use cache::PlanStats;
 pub(crate) use cache::Plans;
-pub(crate) use key::Key;
+pub(crate) use key::{Key, write_token};
 pub(crate) use template::{Template, is_fold};
 pub(crate) use terms::Terms;

@@ -107,10 +107,12 @@ impl Template {
     ) -> Option<Arc<dyn ExecutionPlan>> {
         match &self.leaf {
             Leaf::Fold(shape) => {
+                moment.reads(shape.table.id);
                 let (shape, properties) = (Arc::new(shape.over(selection)), Arc::clone(properties));
                 Some(Arc::new(FoldExec::with_properties(shape, moment, properties)))
             }
             Leaf::Scan(shape) => {
+                moment.reads(shape.table());
                 let scan = shape.over(selection, moment).ok()?;
                 as_planned(Arc::new(scan), properties)
             }

@@ -1,8 +1,5 @@
-//! Keys: what they leave out and what they tell apart. Bounds of what is kept.
+//! Keys: what they leave out and what they tell apart.
 
-use std::sync::Arc;
-
-use super::cache::Kept;
 use super::key::{Key, Literal};
 use crate::request::SqlRequest;
 use crate::sql::{SqlParam, tokens};
@@ -80,20 +77,4 @@ fn params_are_literals_where_something_is_compared_with_them() {
         assert_ne!(base.text, of(a, b).text);
     }
     assert!(key(sql, vec![SqlParam::I64(1)]).is_none());
-}
-
-#[test]
-fn the_longest_unused_leaves_first() {
-    let mut kept: Kept<u32> = Kept::new(3, 100);
-    for n in 0..3u32 {
-        kept.keep(n.to_string(), Arc::new(n), 30);
-    }
-    assert!(kept.find("0").is_some());
-    kept.keep("3".into(), Arc::new(3), 30);
-    let there = |kept: &mut Kept<u32>| ["0", "1", "2", "3"].map(|key| kept.find(key).is_some());
-    assert_eq!(there(&mut kept), [true, false, true, true]);
-    // Replaced in place; too large as a whole: the others leave.
-    kept.keep("3".into(), Arc::new(4), 90);
-    assert_eq!(there(&mut kept), [false, false, false, true]);
-    assert_eq!(kept.find("3").as_deref(), Some(&4));
 }

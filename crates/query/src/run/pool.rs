@@ -1,22 +1,20 @@
-//! Threads, the slots that bound how many requests use them at once, and the queue for a slot.
+//! The threads on which queries compute, and the clock beside them.
 //!
-//! Invariants: a slot is held from before planning until the last batch is taken, the request is
-//! dropped or its deadline passes and its operators have looked up; no thread of the pool waits for a
-//! client; an answer comes at its deadline whatever the pool does.
+//! Invariants: no thread of the pool waits for a client; an answer comes at its deadline whatever the pool does.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use pulsora_model::{Code, Error, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::options::{QUEUE_PER_SLOT, QueryOptions};
+use super::queue::SlotQueue;
+use crate::options::QueryOptions;
+use crate::queries::Query;
 
 /// Stack of a pool thread: planning recurses with the depth of the statement.
 const STACK_BYTES: usize = 8 << 20;
@@ -32,9 +30,7 @@ pub(crate) struct Pool {
     /// Present until the pool is dropped: the threads that compute, and the one that only keeps time.
     runtimes: Option<[Runtime; 2]>,
     threads: Threads,
-    slots: Arc<Semaphore>,
-    figures: Arc<Figures>,
-    size: usize,
+    queue: Arc<SlotQueue>,
 }
 
 /// The threads that compute, and the clock beside them: an operator may compute for long without
@@ -47,16 +43,28 @@ pub(crate) struct Threads {
 
 impl Threads {
     /// Ends a moment after `deadline`, however busy the pool is. May be polled anywhere.
-    pub(crate) fn past(&self, deadline: Instant) -> Pin<Box<Sleep>> {
+    fn past(&self, deadline: Instant) -> Pin<Box<Sleep>> {
         let _clock = self.clock.enter();
         Box::pin(sleep_until(deadline + CLOCK_GRACE))
     }
 
-    /// Runs `work` on the pool until a moment after `deadline`; dropping the returned future cancels
-    /// it.
+    /// Why a query ends early, once it has to: a moment after its deadline, or when it is told to stop. May be polled
+    /// anywhere.
+    pub(crate) fn early_end(&self, query: &Query) -> Pin<Box<dyn Future<Output = Error> + Send>> {
+        let (past, stopped) = (self.past(query.deadline), query.flag.clone().stopped());
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                why = stopped => why,
+                () = past => timed_out(),
+            }
+        })
+    }
+
+    /// Runs `work` of a query on the pool until it has to end; dropping the returned future cancels it.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        deadline: Instant,
+        query: &Query,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let mut task = AbortOnDrop(self.pool.spawn(work));
@@ -66,46 +74,9 @@ impl Threads {
                 Ok(outcome) => outcome,
                 Err(ended) => Err(ended_early(&ended)),
             },
-            () = self.past(deadline) => Err(timed_out()),
+            why = self.early_end(query) => Err(why),
         }
     }
-}
-
-/// Figures of the pool; times are sums in microseconds.
-#[derive(Default)]
-struct Figures {
-    active: AtomicU64,
-    active_peak: AtomicU64,
-    waiting: AtomicU64,
-    waiting_peak: AtomicU64,
-    started: AtomicU64,
-    finished: AtomicU64,
-    refused: AtomicU64,
-    wait_us: AtomicU64,
-    execution_us: AtomicU64,
-}
-
-/// One moment's figures of the pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct PoolStats {
-    /// Slots.
-    pub pool_size: usize,
-    /// Slots in use, and the most ever.
-    pub active: u64,
-    pub active_peak: u64,
-    /// Slots that are free.
-    pub idle: u64,
-    /// Requests waiting for a slot, and the most ever.
-    pub queue_depth: u64,
-    pub queue_depth_peak: u64,
-    /// Requests that got a slot; those whose slot is free again; those that were refused.
-    pub started: u64,
-    pub finished: u64,
-    pub refused: u64,
-    /// Mean wait for a slot, milliseconds.
-    pub avg_wait_ms: f64,
-    /// Mean time a slot was held, milliseconds.
-    pub avg_execution_ms: f64,
 }
 
 impl Pool {
@@ -131,44 +102,17 @@ impl Pool {
         Ok(Pool {
             threads: Threads { pool: runtime.handle().clone(), clock: clock.handle().clone() },
             runtimes: Some([runtime, clock]),
-            slots: Arc::new(Semaphore::new(size)),
-            figures: Arc::default(),
-            size,
+            queue: Arc::new(SlotQueue::new(size, options.queue)),
         })
     }
 
-    /// What [`Pool::slot`] needs, for work that runs on the pool.
-    pub(crate) fn door(&self) -> Door {
-        Door {
-            slots: Arc::clone(&self.slots),
-            figures: Arc::clone(&self.figures),
-            queue_max: (self.size * QUEUE_PER_SLOT) as u64,
-        }
+    /// Where slots are given out.
+    pub(crate) fn queue(&self) -> &Arc<SlotQueue> {
+        &self.queue
     }
 
     pub(crate) fn threads(&self) -> &Threads {
         &self.threads
-    }
-
-    pub(crate) fn stats(&self) -> PoolStats {
-        let of = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
-        let mean_ms =
-            |sum: &AtomicU64, n: u64| if n == 0 { 0.0 } else { of(sum) as f64 / n as f64 / 1e3 };
-        let figures = &self.figures;
-        let active = of(&figures.active);
-        PoolStats {
-            pool_size: self.size,
-            active,
-            active_peak: of(&figures.active_peak),
-            idle: (self.size as u64).saturating_sub(active),
-            queue_depth: of(&figures.waiting),
-            queue_depth_peak: of(&figures.waiting_peak),
-            started: of(&figures.started),
-            finished: of(&figures.finished),
-            refused: of(&figures.refused),
-            avg_wait_ms: mean_ms(&figures.wait_us, of(&figures.started)),
-            avg_execution_ms: mean_ms(&figures.execution_us, of(&figures.finished)),
-        }
     }
 }
 
@@ -178,122 +122,6 @@ impl Drop for Pool {
         for runtime in self.runtimes.take().into_iter().flatten() {
             runtime.shutdown_background();
         }
-    }
-}
-
-/// Where slots are given out.
-#[derive(Clone)]
-pub(crate) struct Door {
-    slots: Arc<Semaphore>,
-    figures: Arc<Figures>,
-    queue_max: u64,
-}
-
-impl Door {
-    /// A slot, after waiting for one if need be.
-    ///
-    /// # Errors
-    /// `overloaded` when the queue is full, `timeout` when the deadline passes first.
-    pub(crate) async fn slot(&self, deadline: Instant) -> Result<Slot> {
-        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
-            return Ok(Slot::new(permit, &self.figures, Duration::ZERO));
-        }
-        let arrived = Instant::now();
-        let Some(_waiting) = Waiting::enter(&self.figures, self.queue_max) else {
-            self.figures.refused.fetch_add(1, Ordering::Relaxed);
-            let message = format!("{} queries wait already", self.queue_max);
-            return Err(Error::new(Code::Overloaded, message).hint("try again in a moment"));
-        };
-        match timeout_at(deadline, Arc::clone(&self.slots).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Slot::new(permit, &self.figures, arrived.elapsed())),
-            Ok(Err(_)) => Err(Error::new(Code::Closed, "the query pool has ended")),
-            Err(_) => Err(Error::new(
-                Code::Timeout,
-                "the query waited for a free slot until its deadline",
-            )
-            .hint("try again, or give it more time with timeout_ms")),
-        }
-    }
-}
-
-/// A request in the queue.
-struct Waiting(Arc<Figures>);
-
-impl Waiting {
-    fn enter(figures: &Arc<Figures>, max: u64) -> Option<Waiting> {
-        let before = figures.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(Arc::clone(figures));
-        if before >= max {
-            return None;
-        }
-        figures.waiting_peak.fetch_max(before + 1, Ordering::Relaxed);
-        Some(waiting)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The right to run; given back when dropped.
-pub(crate) struct Slot {
-    _permit: OwnedSemaphorePermit,
-    figures: Arc<Figures>,
-    began: Instant,
-}
-
-impl Slot {
-    fn new(permit: OwnedSemaphorePermit, figures: &Arc<Figures>, waited: Duration) -> Slot {
-        let active = figures.active.fetch_add(1, Ordering::Relaxed) + 1;
-        figures.active_peak.fetch_max(active, Ordering::Relaxed);
-        figures.started.fetch_add(1, Ordering::Relaxed);
-        figures.wait_us.fetch_add(waited.as_micros() as u64, Ordering::Relaxed);
-        Slot { _permit: permit, figures: Arc::clone(figures), began: Instant::now() }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let held = self.began.elapsed().as_micros() as u64;
-        self.figures.active.fetch_sub(1, Ordering::Relaxed);
-        self.figures.finished.fetch_add(1, Ordering::Relaxed);
-        self.figures.execution_us.fetch_add(held, Ordering::Relaxed);
-    }
-}
-
-/// Tells blocking work that nobody waits for it any more.
-#[derive(Clone, Debug, Default)]
-pub struct CancelFlag(Arc<AtomicBool>);
-
-impl CancelFlag {
-    /// Whether the work should end.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// # Errors
-    /// `cancelled` when the work should end.
-    pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() {
-            return Err(Error::new(Code::Cancelled, "the request was cancelled"));
-        }
-        Ok(())
-    }
-
-    /// Sets the flag when the returned guard is dropped.
-    pub(crate) fn on_drop(&self) -> CancelOnDrop {
-        CancelOnDrop(self.clone())
-    }
-}
-
-/// See [`CancelFlag::on_drop`].
-pub(crate) struct CancelOnDrop(CancelFlag);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
     }
 }
 

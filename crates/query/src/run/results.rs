@@ -14,9 +14,11 @@ use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 use pulsora_model::{Error, Result};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, timeout_at};
+use tokio::time::timeout_at;
 
-use super::pool::{AbortOnDrop, Slot, Threads, ended_early, timed_out};
+use super::pool::{AbortOnDrop, Threads, ended_early, timed_out};
+use super::queue::Slot;
+use crate::queries::{Query, Ticket};
 
 /// Batches ready to be taken: one is sent while the next is made.
 pub(crate) const READY_BATCHES: usize = 2;
@@ -24,30 +26,39 @@ pub(crate) const READY_BATCHES: usize = 2;
 /// Batches of an answer, in order. Dropping it cancels the query and frees its slot.
 pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
 
-/// Drives `batches` on the pool until `deadline`, holding `slot` meanwhile.
+/// Drives `batches` of a query on the pool until it has to end, holding `slot` meanwhile.
 pub(crate) fn drive(
     threads: &Threads,
     slot: Slot,
-    deadline: Instant,
+    query: &Arc<Query>,
     batches: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
 ) -> BatchStream {
     let (sender, receiver) = mpsc::channel(READY_BATCHES);
     let failure = Arc::new(Mutex::new(None));
     let outcome = Arc::clone(&failure);
-    let past = threads.past(deadline);
+    let (early, driven) = (threads.early_end(query), Arc::clone(query));
     let task = threads.pool.spawn(async move {
-        let sending = timeout_at(deadline, send_all(batches, &sender)).await;
+        let sending = tokio::select! {
+            biased;
+            why = driven.flag.clone().stopped() => Ok(Err(why)),
+            sending = timeout_at(driven.deadline, send_all(batches, &sender)) => sending,
+        };
         *outcome.lock() = sending.unwrap_or_else(|_| Err(timed_out())).err();
         drop(slot);
         // The channel closes after the outcome is known.
         drop(sender);
     });
-    Box::pin(Results { receiver, failure, past, task: Some(AbortOnDrop(task)) })
+    Box::pin(Results { receiver, failure, early, task: Some(AbortOnDrop(task)) })
 }
 
 /// An answer that is there already.
 pub(crate) fn ready(batch: RecordBatch) -> BatchStream {
     Box::pin(futures::stream::once(std::future::ready(Ok(batch))))
+}
+
+/// The batches of a query, which ends with them.
+pub(crate) fn tracked(ticket: Ticket, batches: BatchStream) -> BatchStream {
+    Box::pin(Tracked { batches, ticket })
 }
 
 async fn send_all(
@@ -68,8 +79,8 @@ struct Results {
     receiver: mpsc::Receiver<RecordBatch>,
     /// Guards what the query failed with; set before the channel closes.
     failure: Arc<Mutex<Option<Error>>>,
-    /// Ends a moment after the deadline.
-    past: Pin<Box<Sleep>>,
+    /// Ends when the query has to, whether it looks up or not.
+    early: Pin<Box<dyn Future<Output = Error> + Send>>,
     /// Gone once it has been asked how it ended.
     task: Option<AbortOnDrop<()>>,
 }
@@ -80,13 +91,16 @@ impl Stream for Results {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.receiver.poll_recv(context) {
             Poll::Pending => {
-                if self.task.is_none() || self.past.as_mut().poll(context).is_pending() {
+                if self.task.is_none() {
                     return Poll::Pending;
                 }
-                // The query has not looked up since its deadline. It ends when it does.
+                let Poll::Ready(why) = self.early.as_mut().poll(context) else {
+                    return Poll::Pending;
+                };
+                // The query has not looked up since. It ends when it does.
                 self.receiver.close();
                 self.task = None;
-                return Poll::Ready(Some(Err(timed_out())));
+                return Poll::Ready(Some(Err(why)));
             }
             Poll::Ready(Some(batch)) => return Poll::Ready(Some(Ok(batch))),
             Poll::Ready(None) => {}
@@ -99,5 +113,28 @@ impl Stream for Results {
             Err(early) => Some(ended_early(&early)),
         };
         Poll::Ready(failure.map(Err))
+    }
+}
+
+/// See [`tracked`].
+struct Tracked {
+    /// Dropped before the query leaves the list.
+    batches: BatchStream,
+    ticket: Ticket,
+}
+
+impl Stream for Tracked {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.batches.as_mut().poll_next(context);
+        let query = self.ticket.query();
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(batch))) => query.add_rows(batch.num_rows() as u64),
+            Poll::Ready(Some(Err(error))) => query.fail(error),
+            Poll::Ready(None) => self.ticket.done(0),
+        }
+        polled
     }
 }

@@ -34,7 +34,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use parking_lot::Mutex;
 use pulsora_model::types::UTC;
-use pulsora_model::{Column, ColumnId, Result, TableSchema};
+use pulsora_model::{Column, ColumnId, Result, TableId, TableSchema};
 use pulsora_storage::{Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream};
 
 use super::selection::Selection;
@@ -66,6 +66,11 @@ pub(crate) struct ScanShape {
 }
 
 impl ScanShape {
+    /// The table.
+    pub(crate) fn table(&self) -> TableId {
+        self.table.id
+    }
+
     /// The scan of selected rows at a moment.
     ///
     /// # Errors
@@ -133,12 +138,12 @@ impl ScanExec {
         let mut streams = self.streams.lock();
         if let Some(stream) = streams.get_mut(partition).and_then(Option::take) {
             if streams.iter().filter(|stream| stream.is_none()).count() == 1 {
-                self.target.moment.counters.add_scan(Arc::clone(&self.counters));
+                self.target.moment.add_scan(&self.counters);
             }
             return Ok(stream);
         }
         let plan = self.target.moment.snapshot.scan(&self.scan)?;
-        self.target.moment.counters.add_scan(plan.counters);
+        self.target.moment.add_scan(&plan.counters);
         Ok(plan.streams.into_iter().nth(partition).unwrap_or_else(|| Box::new(std::iter::empty())))
     }
 
@@ -281,7 +286,8 @@ impl ExecutionPlan for ScanExec {
         partition: usize,
         _: Arc<TaskContext>,
     ) -> PlanResult<SendableRecordBatchStream> {
-        let batches = ScanBatches::new(self.take(partition).map_err(into_datafusion)?);
+        let stream = self.take(partition).map_err(into_datafusion)?;
+        let batches = ScanBatches::new(stream, self.target.moment.flag());
         let schema = Arc::clone(&self.target.schema);
         let figures = BaselineMetrics::new(&self.metrics, partition);
         let batches = batches.map(move |batch| {

@@ -2,8 +2,9 @@
 //!
 //! `statement.rs` what there is and how text becomes it · `guard.rs` bounds on the text · `refuse.rs`
 //! what is not answered and what to do instead · `show.rs` SHOW and DESCRIBE · `params.rs` values for
-//! placeholders · `names.rs` whose columns and tables the names mean · `create.rs` CREATE TABLE.
+//! placeholders · `calls.rs` the functions that are called · `names.rs` whose columns and tables the names mean · `create.rs` CREATE TABLE.
 
+mod calls;
 mod create;
 mod guard;
 mod names;
@@ -12,6 +13,7 @@ mod refuse;
 mod show;
 mod statement;
 
+pub(crate) use calls::calls;
 pub(crate) use create::new_table;
 pub(crate) use names::{INFORMATION_SCHEMA, Names, find_column};
 pub use params::SqlParam;

@@ -95,7 +95,7 @@ fn dropping_an_answer_frees_its_slot() {
 
 #[test]
 fn requests_wait_for_a_slot_and_too_many_are_refused() {
-    let world = World::with(|options| options.concurrency = 1);
+    let world = World::with(|options| (options.concurrency, options.queue) = (1, 10));
     world.runtime.block_on(async {
         let running = SqlRequest::new("default", "SELECT * FROM generate_series(1, 100000000)");
         let running = world.query.sql(running).await.unwrap();
@@ -162,12 +162,14 @@ fn spills_of_an_earlier_process_are_removed_and_nothing_else() {
 #[test]
 fn blocking_work_runs_in_a_slot_and_learns_that_it_was_left() {
     let world = World::new();
-    let seen = world.runtime.block_on(world.query.run_blocking(|_| Ok(7))).unwrap();
+    let seen =
+        world.runtime.block_on(world.query.run_blocking(&world.ticket(), |_| Ok(7))).unwrap();
     assert_eq!(seen, 7);
     let (began, begun) = mpsc::channel();
     let (ended, end) = mpsc::channel();
     world.runtime.block_on(async {
-        let mut work = Box::pin(world.query.run_blocking(move |flag| {
+        let ticket = world.ticket();
+        let mut work = Box::pin(world.query.run_blocking(&ticket, move |flag| {
             began.send(()).unwrap();
             while !flag.is_cancelled() {
                 std::thread::yield_now();
@@ -198,7 +200,7 @@ fn a_scan_streams_without_sql_and_stops_when_it_is_dropped() {
     let rows: usize = world.runtime.block_on(
         world
             .query
-            .scan_stream(plan, None)
+            .scan_stream(world.ticket(), plan)
             .map(|batch| batch.unwrap().num_rows())
             .fold(0, |a, b| async move { a + b }),
     );
@@ -206,7 +208,7 @@ fn a_scan_streams_without_sql_and_stops_when_it_is_dropped() {
     let plan = snapshot.scan(&Scan::all(table)).unwrap();
     let counters = plan.counters.clone();
     world.runtime.block_on(async {
-        let mut batches = world.query.scan_stream(plan, None);
+        let mut batches = world.query.scan_stream(world.ticket(), plan);
         assert!(batches.next().await.unwrap().is_ok());
     });
     wait_until_idle(&world);

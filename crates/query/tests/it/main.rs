@@ -1,5 +1,6 @@
 //! SQL over a real engine in a temporary directory: statements in, tables of text out.
 
+mod answers;
 mod differential;
 mod folds;
 mod functions;
@@ -8,6 +9,7 @@ mod limits;
 mod names;
 mod plans;
 mod pushdown;
+mod queries;
 mod refused;
 mod select;
 mod statements;

@@ -9,7 +9,7 @@ use pulsora_env::Env;
 use pulsora_model::builder::TagTarget;
 use pulsora_model::time::parse_time;
 use pulsora_model::{BatchBuilder, Code, Error, Name, Result, TableOptions, TableWrite};
-use pulsora_query::{QueryEngine, QueryOptions, QueryTotals, SqlRequest};
+use pulsora_query::{About, QueryEngine, QueryOptions, QueryTotals, SqlRequest, Ticket};
 use pulsora_storage::{Durability, Engine, FlushFilter, Options, WriteRequest};
 use tempfile::TempDir;
 
@@ -44,12 +44,11 @@ impl World {
         storage.wal_file_bytes = 4 << 20;
         let engine = Engine::open(Env::real(), storage).unwrap();
         let mut options = QueryOptions {
-            memory_bytes: 256 << 20,
-            spill_dir: dir.path().join("spill"),
             concurrency: 2,
+            queue: 20,
             threads: 2,
             timeout: Duration::from_secs(60),
-            rows_max: None,
+            ..QueryOptions::new(dir.path().join("spill"), 256 << 20)
         };
         change(&mut options);
         let query = QueryEngine::new(engine.clone(), options).unwrap();
@@ -68,6 +67,11 @@ impl World {
         world.flush();
         world.write("default", "sensor", &READINGS[4..]);
         world
+    }
+
+    /// A query on the list, of nobody in particular.
+    pub fn ticket(&self) -> Ticket {
+        self.query.open(About::new("test", "a test", "default"))
     }
 
     pub fn flush(&self) {

@@ -284,6 +284,39 @@ static KEYS: &[Key] = &[
          least four.",
     ),
     key(
+        "query.queue",
+        Kind::Count { min: 0, max: 1_000_000 },
+        "auto",
+        None,
+        "Queries that wait for one of those to end. More are refused with 503 overloaded, or 429 client_limit \
+         when more than half of those that wait are of one client. `auto` is ten for each that runs: who would \
+         wait for more than ten others has mostly given up before.",
+    ),
+    key(
+        "query.history",
+        Kind::Count { min: 0, max: 100_000 },
+        "100",
+        None,
+        "Ended queries that GET /api/v1/queries remembers; each takes up to 3 KiB.",
+    ),
+    key(
+        "query.slow_threshold",
+        Kind::Duration,
+        "5s",
+        None,
+        "Queries that take this long, waiting included, are logged once at their end, with their counters. \
+         `0s` logs none.",
+    ),
+    key(
+        "query.cache",
+        Kind::Bytes,
+        "auto",
+        None,
+        "Memory for answers of SELECTs that are given again as long as no table that they were read from has \
+         changed; one answer takes at most an eighth. `0` keeps none. `auto` is 3 % of memory.limit, at most \
+         256MiB; it is part of the 15 % for caches.",
+    ),
+    key(
         "limits.connections",
         Kind::Count { min: 1, max: 1_000_000 },
         "4096",

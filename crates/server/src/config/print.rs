@@ -36,6 +36,8 @@ impl Config {
             "memory.limit" => bytes_text(self.memory.limit),
             "storage.flush_bytes" => bytes_text(self.storage.flush_bytes),
             "query.concurrency" => self.query.concurrency.to_string(),
+            "query.queue" => self.query.queue.to_string(),
+            "query.cache" => bytes_text(self.query.cache_bytes),
             _ => return None,
         })
     }

@@ -182,6 +182,11 @@ fn memory_is_divided_as_documented() {
     assert_eq!(options.memtable_bytes, 128 << 20);
     assert_eq!(options.queue_bytes, 128 << 20);
     assert_eq!(options.flush_bytes, 32 << 20);
+    assert_eq!(options.cache_bytes + config.query.cache_bytes, (512 << 20) / 100 * 15);
+    assert_eq!(config.query.cache_bytes, (512 << 20) / 100 * 3);
+    let config = load("[query]\ncache = \"0\"\nconcurrency = 3\n", &[], &[]).unwrap();
+    assert_eq!((config.query.cache_bytes, config.query.queue), (0, 30));
+    let config = load("[memory]\nlimit = \"512MiB\"\n", &[], &[]).unwrap();
     assert_eq!(config.query.memory_bytes, (512 << 20) / 100 * 15);
     assert_eq!(super::machine::mem_total("MemTotal:  2048 kB\n"), Some(2 << 20));
     assert!(matches!(keys()[0].kind, Kind::Address));

@@ -7,6 +7,7 @@ use pulsora_model::limits::{Limits, TEXT_BYTES_MAX};
 use pulsora_model::series::SeriesLimits;
 use pulsora_model::time::Precision;
 use pulsora_model::{Code, Error, Name, Result};
+use pulsora_query::QUEUE_PER_SLOT;
 use pulsora_storage::{ColdFormat, Durability, Options, Recover};
 
 use super::keys::Kind;
@@ -103,7 +104,15 @@ impl MemoryConfig {
     pub fn memtable_bytes(&self) -> u64 {
         (self.limit / 4).min(INGEST_BYTES_MAX)
     }
+
+    /// What caches of decoded data and of answers may take together, bytes: 15 %.
+    pub fn cache_bytes(&self) -> u64 {
+        self.limit / 100 * 15
+    }
 }
+
+/// What the result cache takes at most unless it is said: some 100,000 answers of dashboards.
+const RESULT_CACHE_BYTES_MAX: u64 = 256 << 20;
 
 /// `ingest.*`
 #[derive(Clone, Debug)]
@@ -131,6 +140,14 @@ pub struct QueryConfig {
     pub timeout: Duration,
     /// Queries at the same time.
     pub concurrency: usize,
+    /// Queries that wait for one of those to end.
+    pub queue: usize,
+    /// Ended queries that are remembered.
+    pub history: usize,
+    /// From this time on a query is logged; zero = none is.
+    pub slow_threshold: Duration,
+    /// Answers that are kept, bytes; part of the 15 % of `memory.limit` for caches.
+    pub cache_bytes: u64,
     /// Memory of all SQL operators together, bytes: 15 % of `memory.limit`.
     pub memory_bytes: u64,
 }
@@ -231,6 +248,8 @@ impl Config {
             )
             .hint("give at least 64MiB"));
         }
+        let concurrency = read.count("query.concurrency")?;
+        let concurrency = concurrency.unwrap_or_else(|| (machine::cores() * 2).max(4));
         let flush_auto = (memory.limit / 16).clamp(16 << 20, 256 << 20);
         Ok(Config {
             server: ServerConfig {
@@ -270,9 +289,14 @@ impl Config {
             query: QueryConfig {
                 max_rows: read.count("query.max_rows")?.unwrap_or(1_000_000),
                 timeout: read.duration("query.timeout")?,
-                concurrency: read
-                    .count("query.concurrency")?
-                    .unwrap_or_else(|| (machine::cores() * 2).max(4)),
+                concurrency,
+                queue: read.count("query.queue")?.unwrap_or(concurrency * QUEUE_PER_SLOT),
+                history: read.count("query.history")?.unwrap_or(100),
+                slow_threshold: read.duration("query.slow_threshold")?,
+                cache_bytes: read
+                    .bytes("query.cache")?
+                    .unwrap_or_else(|| (memory.limit / 100 * 3).min(RESULT_CACHE_BYTES_MAX))
+                    .min(memory.cache_bytes()),
                 memory_bytes: memory.limit / 100 * 15,
             },
             limits: LimitsConfig {
@@ -304,7 +328,8 @@ impl Config {
     }
 
     /// What the engine is opened with: a quarter of the memory for memtables and a quarter for the
-    /// queue of writes (each at most 256 MiB), at most a quarter for series, 15 % for decoded parts of hot segments.
+    /// queue of writes (each at most 256 MiB), at most a quarter for series, and what answers leave of 15 % for decoded parts of
+    /// hot segments.
     pub fn storage_options(&self) -> Options {
         let quarter = self.memory.limit / 4;
         let options = Options::new(&self.storage.data_dir);
@@ -323,7 +348,7 @@ impl Config {
             hot_for: self.storage.hot_for,
             cold_format: self.storage.cold_format,
             mmap: self.storage.mmap,
-            cache_bytes: self.memory.limit / 100 * 15,
+            cache_bytes: self.memory.cache_bytes() - self.query.cache_bytes,
             dedup_window: self.ingest.dedup_window,
             dedup_clients: self.ingest.dedup_clients,
             ..options

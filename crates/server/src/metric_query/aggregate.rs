@@ -76,7 +76,7 @@ impl Aggregation {
     }
 
     /// The aggregates as points in JSON, by bucket and group, their number, and the figures of the
-    /// read. `check` fails when nobody waits for them any more.
+    /// read. `begun` is told of the read, `check` fails when nobody waits for them any more.
     ///
     /// # Errors
     /// `limit_exceeded` for too many groups; those of the fold and of `check`.
@@ -84,10 +84,12 @@ impl Aggregation {
         &self,
         query: &MetricQuery,
         snapshot: &Snapshot,
+        begun: &dyn Fn(Arc<ScanCounters>),
         check: &dyn Fn() -> Result<()>,
     ) -> Result<(Vec<u8>, u64, Arc<ScanCounters>)> {
         let (fold, names) = self.fold(query)?;
         let mut plan = snapshot.fold(&fold)?;
+        begun(Arc::clone(&plan.counters));
         let mut parts = Vec::new();
         for task in std::mem::take(&mut plan.tasks) {
             parts.push(task.run(&|| check().is_err())?);

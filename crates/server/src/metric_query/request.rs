@@ -34,7 +34,8 @@ pub struct MetricAnswer {
 /// Longest answer, bytes: it is made as a whole.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-const KEYS: &[&str] = &["metric", "start", "end", "tags", "limit", "aggregate", "step", "group_by"];
+const KEYS: &[&str] =
+    &["metric", "start", "end", "tags", "limit", "aggregate", "step", "group_by", "priority"];
 
 impl MetricQuery {
     /// Reads the body of a query; `table` finds the schema of a metric.
@@ -77,14 +78,19 @@ impl MetricQuery {
         Ok(MetricQuery { schema, scan, start_ms, end_ms, limit, aggregation })
     }
 
-    /// Runs the query. `check` fails when nobody waits for it any more.
+    /// Runs the query. `begun` is told of its scan, `check` fails when nobody waits for it any more.
     ///
     /// # Errors
     /// `limit_exceeded` when the answer grows too large; those of the scan and of `check`.
-    pub fn run(self, snapshot: &Snapshot, check: &dyn Fn() -> Result<()>) -> Result<MetricAnswer> {
+    pub fn run(
+        self,
+        snapshot: &Snapshot,
+        begun: &dyn Fn(Arc<ScanCounters>),
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<MetricAnswer> {
         let (points, count, counters) = match &self.aggregation {
-            Some(aggregation) => aggregation.run(&self, snapshot, check)?,
-            None => self.points(snapshot, check)?,
+            Some(aggregation) => aggregation.run(&self, snapshot, begun, check)?,
+            None => self.points(snapshot, begun, check)?,
         };
         let metric = serde_json::to_string(&*self.schema.name)
             .map_err(|error| Error::internal(format!("a name is not JSON: {error}")))?;
@@ -99,10 +105,12 @@ impl MetricQuery {
     fn points(
         &self,
         snapshot: &Snapshot,
+        begun: &dyn Fn(Arc<ScanCounters>),
         check: &dyn Fn() -> Result<()>,
     ) -> Result<(Vec<u8>, u64, Arc<ScanCounters>)> {
         let plan = snapshot.scan(&self.scan)?;
         let counters = Arc::clone(&plan.counters);
+        begun(Arc::clone(&counters));
         let batches = plan.streams.into_iter().flatten().map(|batch| {
             check()?;
             batch

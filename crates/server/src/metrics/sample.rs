@@ -1,6 +1,6 @@
 //! What the engine, the query pool and the process are asked for when somebody looks.
 
-use pulsora_query::PlanStats;
+use pulsora_query::{CacheStats, PlanStats, PoolStats, Priority, WAIT_BOUNDS};
 use pulsora_storage::{CacheFigures, EngineStats};
 
 use super::process::process;
@@ -224,6 +224,46 @@ fn pool(app: &App, text: &mut Text) {
     gauge(text, "pulsora_query_pool_active", "Queries that run.", pool.active);
     gauge(text, "pulsora_query_pool_queue", "Queries that wait.", pool.queue_depth);
     counter(text, "pulsora_queries_total", "Queries that ended.", app.metrics.queries_served());
+    let refused = "Queries that found the queue full.";
+    counter(text, "pulsora_queries_refused_total", refused, pool.refused);
+    let list = running.queries.list_stats();
+    let cancelled = "Queries that were told to stop.";
+    counter(text, "pulsora_queries_cancelled_total", cancelled, list.cancelled);
+    let slow = "Queries that took query.slow_threshold or longer.";
+    counter(text, "pulsora_queries_slow_total", slow, list.slow);
+    by_priority(&pool, text);
+    answers(&running.queries.cache(), text);
+}
+
+fn by_priority(pool: &PoolStats, text: &mut Text) {
+    let label = |priority: &Priority| vec![("priority", priority.name().to_owned())];
+    let depths = Priority::ALL.iter().zip(pool.queue_by_priority);
+    text.labelled(
+        "pulsora_query_queue",
+        "Queries that wait, by priority.",
+        depths.map(|(priority, depth)| (label(priority), depth as f64)),
+    );
+    let waits = Priority::ALL.iter().zip(&pool.waits).map(|(priority, waits)| {
+        let buckets = WAIT_BOUNDS.into_iter().zip(waits.buckets).collect();
+        (priority.name(), buckets, waits.seconds, waits.count)
+    });
+    let help = "Time that queries waited for their slot, by priority.";
+    text.histograms("pulsora_query_wait_seconds", help, "priority", waits);
+}
+
+fn answers(cache: &CacheStats, text: &mut Text) {
+    let hits = "Statements whose answer was kept.";
+    counter(text, "pulsora_result_cache_hits_total", hits, cache.hits);
+    let misses = "Statements whose answer may be kept and was not there.";
+    counter(text, "pulsora_result_cache_misses_total", misses, cache.misses);
+    let outdated = "Kept answers that were thrown out because a table had changed.";
+    counter(text, "pulsora_result_cache_outdated_total", outdated, cache.outdated);
+    let evictions = "Kept answers that made room for others.";
+    counter(text, "pulsora_result_cache_evictions_total", evictions, cache.evictions);
+    gauge(text, "pulsora_result_cache_entries", "Answers kept.", cache.entries as u64);
+    gauge(text, "pulsora_result_cache_bytes", "Their size.", cache.size_bytes as u64);
+    let most = "Most that may be kept.";
+    gauge(text, "pulsora_result_cache_limit_bytes", most, cache.size_bytes_max as u64);
 }
 
 fn counter(text: &mut Text, name: &str, help: &str, value: u64) {

@@ -44,13 +44,39 @@ impl Text {
         count: u64,
     ) {
         self.head(name, help, "histogram");
-        let bucket = format!("{name}_bucket");
-        for (bound, below) in buckets.iter().filter(|(bound, _)| bound.is_finite()) {
-            self.sample(&bucket, &[("le", bound.to_string())], *below as f64);
+        self.histogram_of(name, &[], buckets, sum, count);
+    }
+
+    /// A histogram for each value of a label: the value, cumulative buckets, sum and count.
+    pub fn histograms<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        parts: impl IntoIterator<Item = (&'a str, Vec<(f64, u64)>, f64, u64)>,
+    ) {
+        self.head(name, help, "histogram");
+        for (value, buckets, sum, count) in parts {
+            self.histogram_of(name, &[(label, value.to_owned())], &buckets, sum, count);
         }
-        self.sample(&bucket, &[("le", "+Inf".to_owned())], count as f64);
-        self.sample(&format!("{name}_sum"), &[], sum);
-        self.sample(&format!("{name}_count"), &[], count as f64);
+    }
+
+    fn histogram_of(
+        &mut self,
+        name: &str,
+        labels: &[(&'static str, String)],
+        buckets: &[(f64, u64)],
+        sum: f64,
+        count: u64,
+    ) {
+        let bucket = format!("{name}_bucket");
+        let with = |bound: String| [labels, &[("le", bound)]].concat();
+        for (bound, below) in buckets.iter().filter(|(bound, _)| bound.is_finite()) {
+            self.sample(&bucket, &with(bound.to_string()), *below as f64);
+        }
+        self.sample(&bucket, &with("+Inf".to_owned()), count as f64);
+        self.sample(&format!("{name}_sum"), labels, sum);
+        self.sample(&format!("{name}_count"), labels, count as f64);
     }
 
     /// The text so far.

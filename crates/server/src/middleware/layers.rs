@@ -59,6 +59,7 @@ fn cors(origins: &str) -> Result<Option<CorsLayer>> {
         AllowOrigin::list(origins.split(',').map(parse).collect::<Result<Vec<_>>>()?)
     };
     let request_id = HeaderName::from_static("x-request-id");
+    let [query_id, _] = answer::QUERY_ID;
     Ok(Some(
         CorsLayer::new()
             .allow_origin(allowed)
@@ -71,6 +72,8 @@ fn cors(origins: &str) -> Result<Option<CorsLayer>> {
                 answer::VISIBLE,
                 answer::MORE,
                 answer::TIMING,
+                query_id,
+                answer::CACHE,
                 answer::NEXT,
                 header::RETRY_AFTER,
             ]),

@@ -44,8 +44,10 @@ pub async fn estimate(context: Context, body: Body) -> HttpResult {
 async fn count(context: &Context, sql: &str) -> Result<u64> {
     // The line break ends a comment at the end of the statement.
     let sql = format!("SELECT count(*) FROM ({sql}\n)");
+    let about = context.about("estimate", &sql, None)?;
     let request = SqlRequest::new(context.database()?.to_string(), sql);
-    let mut batches = context.running.queries.sql(request).await?.batches;
+    let queries = &context.running.queries;
+    let mut batches = queries.sql_as(queries.open(about), request).await?.batches;
     let first: Option<RecordBatch> = batches.next().await.transpose()?;
     let column = first.as_ref().and_then(|batch| batch.columns().first());
     let count = column.and_then(|column| column.as_primitive_opt::<Int64Type>());

@@ -7,12 +7,13 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pulsora_model::Detail;
-use pulsora_storage::{Catalog, ScanCounters};
+use pulsora_query::{CancelFlag, Ticket};
+use pulsora_storage::{Catalog, ScanCounters, Snapshot};
 use pulsora_wire::metric::{self, MetricOptions};
 use serde_json::{Value, json};
 
 use super::line::precision;
-use crate::answer::{VISIBLE, with_sequence, with_timing};
+use crate::answer::{VISIBLE, of_query, with_query, with_sequence};
 use crate::body::Intake;
 use crate::context::{Context, Figures};
 use crate::error::HttpResult;
@@ -54,9 +55,25 @@ pub async fn query(context: Context, body: Value) -> HttpResult {
     let max = context.app.config.query.max_rows;
     let database = context.database()?;
     let query = MetricQuery::read(&body, |metric| snapshot.table(&database, metric), max)?;
-    let visible = snapshot.sequence();
-    let work = move |cancel: &pulsora_query::CancelFlag| query.run(&snapshot, &|| cancel.check());
-    let answer = context.running.queries.run_blocking(work).await?;
+    let about = context.about("metric", &body.to_string(), body["priority"].as_str())?;
+    let ticket = context.running.queries.open(about);
+    let outcome = run(&context, &ticket, &snapshot, query).await;
+    let outcome = outcome.map(|response| with_sequence(response, VISIBLE, snapshot.sequence()));
+    Ok(of_query(outcome, ticket.query()))
+}
+
+async fn run(
+    context: &Context,
+    ticket: &Ticket,
+    snapshot: &Snapshot,
+    query: MetricQuery,
+) -> HttpResult {
+    let (snapshot, counters) = (snapshot.clone(), Arc::clone(ticket.query().counters()));
+    let work = move |cancel: &CancelFlag| {
+        query.run(&snapshot, &|scan| counters.add_scan(scan), &|| cancel.check())
+    };
+    let answer = context.running.queries.run_blocking(ticket, work).await?;
+    ticket.done(answer.count);
     let took = took(&context.app, context.arrived_ns);
     let scanned = ScanCounters::value(&answer.counters.rows_read);
     queried(&context.app, QueryKind::Metric, answer.count, scanned, took);
@@ -64,5 +81,5 @@ pub async fn query(context: Context, body: Value) -> HttpResult {
     let mut response = Response::new(Body::from(answer.json));
     let json = axum::http::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
-    Ok(with_sequence(with_timing(response, took), VISIBLE, visible))
+    Ok(with_query(response, ticket.query(), took))
 }

@@ -16,6 +16,7 @@ mod metric;
 mod msgpack;
 mod operations;
 mod otlp;
+mod queries;
 mod remote_write;
 mod router;
 mod row_ingest;

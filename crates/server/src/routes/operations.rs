@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use pulsora_model::{Name, Result};
+use pulsora_query::Priority;
 use pulsora_storage::{EngineStats, FlushFilter, TableStats};
 use serde_json::{Map, Value, json};
 
@@ -66,11 +67,17 @@ pub async fn buffer(Operator(context): Operator) -> HttpResult {
 pub async fn pool(Operator(context): Operator) -> HttpResult {
     context.params.only(&[])?;
     let pool = context.running.queries.pool();
+    let by_priority = Priority::ALL.iter().zip(pool.queue_by_priority);
+    let by_priority: Map<String, Value> =
+        by_priority.map(|(priority, depth)| (priority.name().to_owned(), json!(depth))).collect();
     Ok(Json(json!({
         "pool_size": pool.pool_size,
         "active_connections": pool.active,
         "idle_connections": pool.idle,
         "queue_depth": pool.queue_depth,
+        "queue_size": pool.queue_max,
+        "queue_by_priority": by_priority,
+        "queries_refused": pool.refused,
         "avg_wait_time_ms": pool.avg_wait_ms,
         "avg_execution_time_ms": pool.avg_execution_ms,
     }))

@@ -6,8 +6,8 @@ use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result};
 
 use super::{
-    arc, databases, dispatch, health, influx, line, msgpack, operations, otlp, remote_write,
-    row_ingest, row_query, sql, tables,
+    arc, databases, dispatch, health, influx, line, msgpack, operations, otlp, queries,
+    remote_write, row_ingest, row_query, sql, tables,
 };
 use crate::app::App;
 use crate::error::HttpError;
@@ -55,6 +55,11 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/v1/databases/{database}", delete(databases::drop)),
         ("/api/v1/flush", post(operations::flush)),
         ("/api/v1/storage", get(operations::storage)),
+        ("/api/v1/queries", get(queries::list)),
+        ("/api/v1/queries/{id}", get(queries::one).delete(queries::cancel)),
+        ("/api/v1/cache", get(queries::cache).delete(queries::clear_cache)),
+        ("/api/v1/cache/stats", get(queries::cache)),
+        ("/api/v1/cache/clear", post(queries::clear_cache).delete(queries::clear_cache)),
     ];
     routes.extend(of_influx());
     routes.extend([

@@ -10,13 +10,13 @@ use futures::StreamExt;
 use pulsora_model::limits::ROWS_DEFAULT;
 use pulsora_model::name::nearest;
 use pulsora_model::{Code, ColumnId, ColumnKind, Error, Result, TableSchema};
-use pulsora_query::CancelFlag;
+use pulsora_query::{CancelFlag, Ticket};
 use pulsora_storage::{Order, Scan, ScanCounters, Snapshot, TagPredicate};
 use pulsora_wire::results::{
     Nonfinite, ResultFormat, ResultOptions, Summary, TimeStyle, rows_writer,
 };
 
-use crate::answer::{MORE, NEXT, VISIBLE, with_sequence, with_timing};
+use crate::answer::{MORE, NEXT, VISIBLE, of_query, with_query, with_sequence};
 use crate::context::{Context, Figures, PathName};
 use crate::error::HttpResult;
 use crate::metrics::QueryKind;
@@ -37,6 +37,7 @@ const PARAMETERS: &[&str] = &[
     "format",
     "times",
     "nonfinite",
+    "priority",
 ];
 
 /// Rows up to which a page is made in one go on a thread of the pool: two thread changes in all.
@@ -69,29 +70,51 @@ pub async fn query(context: Context, PathName(table): PathName) -> HttpResult {
     let schema = snapshot.table(&context.database()?, &table)?;
     let query = read(&context.params, &schema, context.app.config.query.max_rows)?;
     let visible = snapshot.sequence();
-    let small = query.page().wanted() <= ONE_GO_ROWS;
-    let whole =
-        if small { in_one_go(&context, &snapshot, &query, format, options).await? } else { None };
-    let response = match whole {
-        Some(response) => response,
-        None => streamed(&context, snapshot, query, format, options).await?,
-    };
-    Ok(with_sequence(response, VISIBLE, visible))
+    let about = context.about("rows", &context.uri.to_string(), None)?;
+    let ticket = context.running.queries.open(about);
+    let listed = Arc::clone(ticket.query());
+    let outcome = page(&context, ticket, snapshot, query, Form { format, options }).await;
+    let outcome = outcome.map(|response| with_sequence(response, VISIBLE, visible));
+    Ok(of_query(outcome, &listed))
+}
+
+/// What an answer looks like.
+#[derive(Clone, Copy)]
+struct Form {
+    format: ResultFormat,
+    options: ResultOptions,
+}
+
+async fn page(
+    context: &Context,
+    ticket: Ticket,
+    snapshot: Snapshot,
+    query: Query,
+    form: Form,
+) -> HttpResult {
+    if query.page().wanted() <= ONE_GO_ROWS
+        && let Some(response) = in_one_go(context, &ticket, &snapshot, &query, form).await?
+    {
+        return Ok(response);
+    }
+    Ok(streamed(context, ticket, snapshot, query, form).await?)
 }
 
 /// The whole page made by one piece of work; `None` when it is too large to be held.
 async fn in_one_go(
     context: &Context,
+    ticket: &Ticket,
     snapshot: &Snapshot,
     query: &Query,
-    format: ResultFormat,
-    options: ResultOptions,
+    Form { format, options }: Form,
 ) -> Result<Option<Response>> {
     let (snapshot, query) = (snapshot.clone(), query.clone());
+    let counters = Arc::clone(ticket.query().counters());
     let (app, arrived_ns) = (context.app.clone(), context.arrived_ns);
     let work = move |cancel: &CancelFlag| {
         let mut page = query.page();
         let plan = snapshot.scan(&query.scan)?;
+        counters.add_scan(Arc::clone(&plan.counters));
         let mut writer = rows_writer(format, options);
         let (mut out, mut rows) = (Vec::new(), 0);
         writer.begin(&first_columns(&plan.schema, query.columns), &mut out)?;
@@ -112,14 +135,17 @@ async fn in_one_go(
         queried(&app, QueryKind::Rows, rows, scanned, took(&app, arrived_ns));
         Ok(Some((out, rows, page.next())))
     };
-    let Some((out, rows, next)) = context.running.queries.run_blocking(work).await? else {
+    let queries = &context.running.queries;
+    let Some((out, rows, next)) = queries.run_blocking(ticket, work).await? else {
         return Ok(None);
     };
+    ticket.done(rows);
     Figures::add(&context.figures.rows, rows);
     let mut response = Response::new(axum::body::Body::from(out));
     let content_type = HeaderValue::from_static(format.content_type());
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    let response = with_timing(response, took(&context.app, context.arrived_ns));
+    let took = took(&context.app, context.arrived_ns);
+    let response = with_query(response, ticket.query(), took);
     Ok(Some(with_cursor(response, next)))
 }
 
@@ -128,21 +154,22 @@ async fn in_one_go(
 /// pool and waited for another could wait for ever.
 async fn streamed(
     context: &Context,
+    ticket: Ticket,
     snapshot: Snapshot,
     query: Query,
-    format: ResultFormat,
-    options: ResultOptions,
+    Form { format, options }: Form,
 ) -> Result<Response> {
     let queries = &context.running.queries;
+    let listed = Arc::clone(ticket.query());
     let (asked, columns) = (query.clone(), query.columns);
     let prepare = move |cancel: &CancelFlag| {
         let next = look_ahead(&snapshot, asked.clone(), cancel)?;
         Ok((snapshot.scan(&asked.scan)?, next))
     };
-    let (plan, next) = queries.run_blocking(prepare).await?;
-    let (schema, counters) = (first_columns(&plan.schema, columns), Arc::clone(&plan.counters));
+    let (plan, next) = queries.run_blocking(&ticket, prepare).await?;
+    let schema = first_columns(&plan.schema, columns);
     let mut page = query.page();
-    let batches = queries.scan_stream(plan, None).filter_map(move |batch| {
+    let batches = queries.scan_stream(ticket, plan).filter_map(move |batch| {
         let cut = batch.and_then(|batch| cut(&mut page, &batch, columns));
         std::future::ready(cut.transpose())
     });
@@ -155,7 +182,7 @@ async fn streamed(
         writer: rows_writer(format, options),
         schema,
         batches: batches.boxed(),
-        scanned: Arc::new(move || ScanCounters::value(&counters.rows_read)),
+        query: listed,
     };
     Ok(with_cursor(respond(hold(answer).await?), next))
 }

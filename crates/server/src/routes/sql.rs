@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use pulsora_model::{Code, Error, Result};
-use pulsora_query::{SqlParam, SqlRequest, StatementKind};
+use pulsora_query::{About, SqlParam, SqlRequest, StatementKind, Ticket};
 use pulsora_wire::results::{Nonfinite, ResultFormat, ResultOptions, TimeStyle, sql_writer};
 use serde::Deserialize;
 
-use crate::answer::{SEQUENCE, VISIBLE, with_sequence};
+use crate::answer::{CACHE, SEQUENCE, VISIBLE, of_query, with_sequence};
 use crate::body::Intake;
 use crate::context::Context;
 use crate::error::HttpResult;
@@ -28,6 +28,8 @@ struct Statement {
     timeout_ms: Option<u64>,
     times: Option<String>,
     nonfinite: Option<String>,
+    priority: Option<String>,
+    cache: Option<bool>,
 }
 
 /// `GET /api/v1/query?sql=`.
@@ -53,7 +55,8 @@ pub async fn post_arrow(context: Context, body: Body) -> HttpResult {
 }
 
 async fn read_and_run(context: Context, request: Body, format: Option<ResultFormat>) -> HttpResult {
-    context.params.only(&["format", "times", "nonfinite", "durability"])?;
+    let known = ["format", "times", "nonfinite", "durability", "priority", "cache"];
+    context.params.only(&known)?;
     let limit = context.app.config.limits.query_body_bytes;
     let intake = Intake::open(&context, request, limit)?;
     let (bytes, _room) = intake.whole(limit, "raise limits.query_body_bytes").await?;
@@ -82,7 +85,8 @@ fn malformed(error: &serde_json::Error) -> Error {
 
 fn of_params(context: &Context) -> Result<Statement> {
     let params = &context.params;
-    params.only(&["sql", "format", "limit", "timeout_ms", "times", "nonfinite"])?;
+    let known = ["sql", "format", "limit", "timeout_ms", "times", "nonfinite", "priority", "cache"];
+    params.only(&known)?;
     Ok(Statement {
         sql: params.text("sql").map(str::to_owned),
         limit: params.count("limit")?,
@@ -94,14 +98,27 @@ fn of_params(context: &Context) -> Result<Statement> {
 async fn run(context: Context, statement: Statement, format: Option<ResultFormat>) -> HttpResult {
     let format = format.map_or_else(|| format_of(&context, &statement), Ok)?;
     let options = options(&context, &statement)?;
-    let (request, database) = (request(&context, statement)?, context.database()?);
-    let result = context
-        .running
-        .queries
-        .sql(SqlRequest { database: database.to_string(), ..request })
-        .await?;
-    let (visible, kind) = (result.visible, result.kind);
-    let counters = Arc::clone(&result.counters);
+    let priority = statement.priority.clone();
+    let request = request(&context, statement)?;
+    let about = About {
+        timeout: request.timeout,
+        ..context.about("sql", &request.sql, priority.as_deref())?
+    };
+    let ticket = context.running.queries.open(about);
+    let query = Arc::clone(ticket.query());
+    let outcome = answer(&context, ticket, request, format, options).await;
+    Ok(of_query(outcome, &query))
+}
+
+async fn answer(
+    context: &Context,
+    ticket: Ticket,
+    request: SqlRequest,
+    format: ResultFormat,
+    options: ResultOptions,
+) -> HttpResult {
+    let result = context.running.queries.sql_as(ticket, request).await?;
+    let (visible, kind, cache) = (result.visible, result.kind, result.query.cache());
     let answer = Answer {
         app: context.app.clone(),
         figures: Arc::clone(&context.figures),
@@ -111,9 +128,10 @@ async fn run(context: Context, statement: Statement, format: Option<ResultFormat
         writer: sql_writer(format, options),
         schema: result.schema,
         batches: result.batches,
-        scanned: Arc::new(move || counters.totals().rows_read),
+        query: result.query,
     };
-    let response = with_sequence(respond(hold(answer).await?), VISIBLE, visible);
+    let mut response = with_sequence(respond(hold(answer).await?), VISIBLE, visible);
+    response.headers_mut().insert(CACHE, HeaderValue::from_static(cache.name()));
     Ok(match kind {
         StatementKind::Change | StatementKind::Insert => with_sequence(response, SEQUENCE, visible),
         StatementKind::Query | StatementKind::Show => response,
@@ -130,7 +148,8 @@ fn request(context: &Context, statement: Statement) -> Result<SqlRequest> {
         limit: statement.limit,
         timeout: statement.timeout_ms.map(|ms| Duration::from_millis(ms).min(most)),
         durability: context.durability()?,
-        ..SqlRequest::new("", sql)
+        caching: context.caching(statement.cache)?,
+        ..SqlRequest::new(context.database()?.to_string(), sql)
     })
 }
 

@@ -8,16 +8,17 @@ use pulsora_model::time::time_text;
 use pulsora_model::{
     Code, ColumnKind, ColumnType, Error, Mode, Name, PartitionWidth, Result, TableSchema,
 };
+use pulsora_query::{CancelFlag, Ticket};
 use pulsora_storage::{Command, NewColumn, NewTable, TimeRange};
 use pulsora_wire::results::{ResultFormat, Summary, rows_writer};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::row_query::{format_of, result_options};
-use crate::answer::{self, SEQUENCE, VISIBLE, with_sequence};
+use crate::answer::{self, SEQUENCE, VISIBLE, of_query, with_query, with_sequence};
 use crate::body::Intake;
 use crate::context::{Context, Operator, PathName};
-use crate::error::HttpResult;
+use crate::error::{HttpError, HttpResult};
 use crate::metrics::QueryKind;
 use crate::stream::{queried, took};
 use crate::time_param::time_range;
@@ -84,20 +85,33 @@ pub async fn schema(context: Context, PathName(table): PathName) -> HttpResult {
 
 /// `GET /tables/{t}/count`.
 pub async fn count(context: Context, PathName(table): PathName) -> HttpResult {
-    context.params.only(&["start", "end"])?;
+    context.params.only(&["start", "end", "priority"])?;
     let snapshot = context.running.engine.snapshot();
     let schema = snapshot.table(&context.database()?, &table)?;
     let time: TimeRange = time_range(&context.params)?;
     let visible = snapshot.sequence();
-    let queries = &context.running.queries;
-    let count = queries.run_blocking(move |_| snapshot.count(schema.id, time)).await?;
-    queried(&context.app, QueryKind::Lookup, 1, count, took(&context.app, context.arrived_ns));
-    Ok(with_sequence(answer::data(json!({ "count": count })), VISIBLE, visible))
+    let ticket = lookup(&context)?;
+    let work = move |_: &CancelFlag| snapshot.count(schema.id, time);
+    let outcome = context.running.queries.run_blocking(&ticket, work).await;
+    let outcome = outcome.map_err(HttpError::from).map(|count| {
+        ticket.done(1);
+        let took = took(&context.app, context.arrived_ns);
+        queried(&context.app, QueryKind::Lookup, 1, count, took);
+        let answer = with_query(answer::data(json!({ "count": count })), ticket.query(), took);
+        with_sequence(answer, VISIBLE, visible)
+    });
+    Ok(of_query(outcome, ticket.query()))
+}
+
+/// A look-up of this request on the list of queries.
+fn lookup(context: &Context) -> Result<Ticket> {
+    let about = context.about("lookup", &context.uri.to_string(), None)?;
+    Ok(context.running.queries.open(about))
 }
 
 /// `GET /tables/{t}/rows/{id}`.
 pub async fn row(context: Context, Path((table, id)): Path<(String, String)>) -> HttpResult {
-    context.params.only(&["times", "nonfinite", "format"])?;
+    context.params.only(&["times", "nonfinite", "format", "priority"])?;
     let options = result_options(&context)?;
     let format = format_of(&context)?;
     let id: u64 = id.parse().map_err(|_| {
@@ -108,7 +122,10 @@ pub async fn row(context: Context, Path((table, id)): Path<(String, String)>) ->
     let schema = snapshot.table(&context.database()?, &Name::new(&table)?)?;
     let visible = snapshot.sequence();
     let table_id = schema.id;
-    let found = context.running.queries.run_blocking(move |_| snapshot.row(table_id, id)).await?;
+    let ticket = lookup(&context)?;
+    let work = move |_: &CancelFlag| snapshot.row(table_id, id);
+    let found = context.running.queries.run_blocking(&ticket, work).await?;
+    ticket.done(u64::from(found.is_some()));
     let Some(batch) = found else {
         return Err(no_row(&schema, id).into());
     };
@@ -127,7 +144,8 @@ pub async fn row(context: Context, Path((table, id)): Path<(String, String)>) ->
         timestamp_ns: context.now_ns(),
     };
     writer.end(&summary, &mut out)?;
-    Ok(with_sequence(one_row(format, out)?, VISIBLE, visible))
+    let answer = with_query(one_row(format, out)?, ticket.query(), took);
+    Ok(with_sequence(answer, VISIBLE, visible))
 }
 
 /// JSON puts the row object into the envelope; other formats are as in queries.

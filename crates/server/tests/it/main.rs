@@ -6,6 +6,7 @@ mod health;
 mod line;
 mod metric;
 mod operations;
+mod queries;
 mod rows;
 mod sql;
 mod tcp;

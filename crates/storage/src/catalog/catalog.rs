@@ -106,6 +106,16 @@ impl Catalog {
         self.tables.get(&id).cloned()
     }
 
+    /// The shared schema of a table by its id.
+    pub(crate) fn table_ref(&self, id: TableId) -> Option<&Arc<TableSchema>> {
+        self.tables.get(&id)
+    }
+
+    /// A database by its id.
+    pub(crate) fn database_by_id(&self, id: DatabaseId) -> Option<&Arc<Database>> {
+        self.databases.values().find(|database| database.id == id)
+    }
+
     /// Every table of one database, by name. Empty when the database does not exist.
     pub fn tables_of(&self, database: &str) -> Vec<Arc<TableSchema>> {
         self.databases.get(database).map_or_else(Vec::new, |database| {
@@ -120,7 +130,7 @@ impl Catalog {
 
     /// The name of a database by its id.
     pub fn database_name(&self, id: DatabaseId) -> Option<&Name> {
-        self.databases.values().find(|database| database.id == id).map(|database| &database.name)
+        self.database_by_id(id).map(|database| &database.name)
     }
 
     /// The id that the next new database gets.

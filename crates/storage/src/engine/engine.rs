@@ -139,6 +139,16 @@ impl Engine {
         Arc::clone(&self.shared.published.load().catalog)
     }
 
+    /// Number of this opening of the data directory; it rises with every one.
+    pub fn opening(&self) -> u32 {
+        self.shared.segment_ids.epoch()
+    }
+
+    /// The wall clock of the engine's environment, nanoseconds UTC.
+    pub fn wall_ns(&self) -> i64 {
+        self.shared.env.clock.wall_ns()
+    }
+
     /// Figures at this moment.
     pub fn stats(&self) -> EngineStats {
         EngineStats::collect(&self.shared)

@@ -58,6 +58,11 @@ impl SegmentIds {
         SegmentIds { epoch, next: AtomicU32::new(1) }
     }
 
+    /// Number of the opening.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     pub fn next(&self) -> SegmentId {
         SegmentId { epoch: self.epoch, counter: self.next.fetch_add(1, Ordering::Relaxed) }
     }

@@ -15,4 +15,4 @@ pub(crate) use checkpoints::Checkpoints;
 pub(crate) use edit::{Bitmap, Edit, ManifestState};
 pub(crate) use keys::{KeyWindows, KeysEdit, Known};
 pub(crate) use log::ManifestLog;
-pub(crate) use version::Version;
+pub(crate) use version::{TableSegments, Version};

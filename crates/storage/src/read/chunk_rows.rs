@@ -378,6 +378,10 @@ impl Iterator for ChunkRows {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Err(stopped) = self.counters.check() {
+            self.runs = Vec::new().into_iter();
+            return Some(Err(stopped));
+        }
         let picked = self.pick();
         (!picked.rows.is_empty()).then(|| self.source.batch(&self.columns, &self.schema, &picked))
     }

@@ -6,8 +6,9 @@
 //! (`chunk_rows.rs`) in key order · `replaced.rs` finds rows whose id came again · `merge.rs` brings
 //! overlapping sources together, `streams.rs` those that follow each other · `time_order.rs` answers in
 //! time order · `field.rs` tests values · `fold/` computes aggregates · `statistics.rs` answers without
-//! rows, `row.rs` with one · `flush_rows.rs` gives a flush to Parquet all rows of a memtable,
-//! `rewrite_rows.rs` a rewrite those of segments, `correction_rows.rs` a correction those that it hits.
+//! rows, `row.rs` with one · `stamp.rs` tells whether a table may have changed · `flush_rows.rs` gives a flush to
+//! Parquet all rows of a memtable, `rewrite_rows.rs` a rewrite those of segments, `correction_rows.rs` a correction
+//! those that it hits.
 
 mod chunk_rows;
 mod correction_rows;
@@ -23,6 +24,7 @@ mod row;
 mod scan;
 mod snapshot;
 mod source;
+mod stamp;
 mod statistics;
 mod streams;
 mod table_scan;
@@ -41,6 +43,7 @@ pub use scan::{
 pub(crate) use snapshot::Published;
 pub use snapshot::Snapshot;
 pub(crate) use source::replaced_rows;
+pub use stamp::TableStamp;
 
 #[cfg(test)]
 mod tests;

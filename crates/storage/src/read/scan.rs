@@ -3,11 +3,11 @@
 
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use pulsora_model::{ColumnId, Result, TableId, Timestamp};
+use pulsora_model::{Code, ColumnId, Error, Result, TableId, Timestamp};
 
 use super::field::FieldPredicate;
 
@@ -134,7 +134,7 @@ impl Scan {
     }
 }
 
-/// Figures of one scan; shared by its streams.
+/// Figures of one scan, and whether it is to end; shared by its streams.
 #[derive(Debug, Default)]
 pub struct ScanCounters {
     /// Rows decoded from segments or looked at in memtables.
@@ -147,9 +147,24 @@ pub struct ScanCounters {
     pub segments_pruned: AtomicU64,
     /// Rows given.
     pub rows_returned: AtomicU64,
+    stopped: AtomicBool,
 }
 
 impl ScanCounters {
+    /// Makes the streams end with `cancelled` at their next block: nobody takes their rows any more.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// # Errors
+    /// `cancelled` once the scan was stopped.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.stopped.load(Ordering::Relaxed) {
+            true => Err(Error::new(Code::Cancelled, "the scan was stopped")),
+            false => Ok(()),
+        }
+    }
+
     /// Adds to one of the figures.
     pub fn add(counter: &AtomicU64, n: usize) {
         counter.fetch_add(n as u64, Ordering::Relaxed);

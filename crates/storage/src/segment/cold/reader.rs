@@ -201,6 +201,7 @@ impl ParquetRows {
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
+            self.spec.counters.check()?;
             let open = match self.current.take() {
                 Some(open) => Some(open),
                 None => self.next_group()?,

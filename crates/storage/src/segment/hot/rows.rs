@@ -98,6 +98,7 @@ impl HotRows {
 
     /// The next rows before predicates.
     fn candidates(&mut self, rows_max: usize) -> Result<Vec<Range<u32>>> {
+        self.counters.check()?;
         let ranges = self.select.take(rows_max)?;
         ScanCounters::add(&self.counters.rows_read, count(&ranges));
         for (block, _) in by_block(&ranges, self.segment.block_rows()) {
