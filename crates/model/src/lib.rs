@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`name`] and [`ids`] (what things are called) → [`types`] and [`convert`] (which
 //! value fits which column) → [`schema`] (a table) → [`series`] (its series and
-//! their numbers) → [`time`], [`timestamp`] and [`partition`] → [`column`],
+//! their numbers) → [`time`], [`timestamp`], [`span`] and [`partition`] → [`column`],
 //! [`builder`] and [`batch`] (rows on their way in) → [`limits`], [`error`].
 
 pub mod batch;
@@ -19,6 +19,7 @@ pub mod name;
 pub mod partition;
 pub mod schema;
 pub mod series;
+pub mod span;
 pub mod time;
 pub mod timestamp;
 pub mod types;

@@ -149,6 +149,9 @@ pub struct TableSchema {
     /// Codec that columns of its kind are stored with in hot segments; `None` = chosen by size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<Name>,
+    /// How long rows are kept after their time, nanoseconds; `None` = as its database says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_ns: Option<i64>,
 }
 
 impl TableSchema {

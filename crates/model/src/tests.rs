@@ -261,6 +261,7 @@ fn hosts() -> (Arc<TableSchema>, Arc<SeriesRegistry>) {
         partition: PartitionWidth::Auto,
         created_at_ns: 0,
         codec: None,
+        retention_ns: None,
     };
     (
         Arc::new(schema),

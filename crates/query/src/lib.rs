@@ -6,6 +6,7 @@
 //! params) → `session.rs` and `catalog.rs` (what the planner sees of one snapshot) → `scan/` (what is pushed into the
 //! engine's scan) → `fold/` (aggregates that the engine answers itself; `leaf.rs` is what operators without inputs have
 //! in common) → `functions/` → `run/` (batches on their way out). `insert.rs` turns rows into a batch for the engine,
+//! `change/` a DELETE or UPDATE into a correction, `alter.rs` an ALTER into a command,
 //! `answers.rs` answers what needs no plan, `error.rs` puts the planner's errors into the words of the contract,
 //! `kept.rs` is what caches have in common.
 //!
@@ -18,9 +19,11 @@
 //! - Every answer ends in the last batch or an error, never silently.
 //! - Every query is on the list from its arrival to its end, and ends soon after it is told to.
 
+mod alter;
 mod answers;
 mod cache;
 mod catalog;
+mod change;
 mod counters;
 mod engine;
 mod error;

@@ -108,7 +108,7 @@ pub enum StatementKind {
     Query,
     /// SHOW, DESCRIBE.
     Show,
-    /// CREATE, DROP.
+    /// CREATE, ALTER, DROP, DELETE, ERASE, UPDATE, TRUNCATE.
     Change,
     /// INSERT.
     Insert,

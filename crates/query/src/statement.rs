@@ -16,6 +16,7 @@ use pulsora_model::{Code, Error, Name, Result, Sequence, TableOptions, TableSche
 use pulsora_storage::{Command, Engine, Snapshot, WriteRequest};
 use tokio::time::Instant;
 
+use crate::alter::{is_absent, not_a_database, plain_ident};
 use crate::answers;
 use crate::cache::{Answer, Answers, Fill, keep, key};
 use crate::catalog::Moment;
@@ -96,7 +97,7 @@ impl Core {
             return self.run(call, planned).await;
         }
         let statement = parse(&call.request.sql, tokens)?;
-        if !matches!(statement, Statement::Query(_) | Statement::Insert(_))
+        if !matches!(statement, Statement::Query(_) | Statement::Insert(_) | Statement::Rows(_))
             && !call.request.params.is_empty()
         {
             return Err(Error::new(Code::SqlInvalid, "this statement takes no params"));
@@ -122,6 +123,13 @@ impl Core {
             Statement::DropTable { name, if_exists } => {
                 self.drop_table(call, &name, if_exists).await
             }
+            Statement::DropDatabase { name, if_exists } => {
+                self.drop_database(call, &name, if_exists).await
+            }
+            Statement::Rows(statement) => self.correct(call, &statement).await,
+            Statement::Truncate { name, if_exists } => self.truncate(call, &name, if_exists).await,
+            Statement::AlterTable(alter) => self.alter_table(call, &alter).await,
+            Statement::AlterDatabase(alter) => self.alter_database(call, &alter).await,
         }
     }
 
@@ -238,7 +246,7 @@ impl Core {
         Ok(answer(batch, snapshot.sequence(), call, StatementKind::Show))
     }
 
-    async fn change(
+    pub(crate) async fn change(
         &self,
         call: Call,
         command: Command,
@@ -260,13 +268,8 @@ impl Core {
         let found = Names::new(&catalog, &call.request.database).table(name);
         let (database, schema) = match found {
             Ok(found) => found,
-            Err(error)
-                if if_exists
-                    && matches!(error.code(), Code::TableNotFound | Code::DatabaseNotFound) =>
-            {
-                let status = answers::status("does not exist")?;
-                let visible = self.engine.snapshot().sequence();
-                return Ok(answer(status, visible, &call, StatementKind::Change));
+            Err(error) if if_exists && is_absent(&error) => {
+                return self.nothing_to_do(&call, "does not exist");
             }
             Err(error) => return Err(error),
         };
@@ -443,17 +446,20 @@ fn is_timeless(plan: &LogicalPlan) -> datafusion::common::Result<bool> {
     Ok(timeless)
 }
 
-fn answer(batch: RecordBatch, visible: Sequence, call: &Call, kind: StatementKind) -> SqlResult {
+pub(crate) fn answer(
+    batch: RecordBatch,
+    visible: Sequence,
+    call: &Call,
+    kind: StatementKind,
+) -> SqlResult {
     let (schema, query) = (batch.schema(), Arc::clone(&call.query));
     let counters = Arc::clone(query.counters());
     SqlResult { schema, batches: ready(batch), visible, counters, kind, query }
 }
 
 fn database_name(name: &ast::ObjectName) -> Result<Name> {
-    match name.0.as_slice() {
-        [ast::ObjectNamePart::Identifier(ident)] => reserved(Name::new(&ident.value)?),
-        _ => Err(Error::new(Code::SqlInvalid, format!("{name} is not the name of a database"))),
-    }
+    let ident = plain_ident(name).ok_or_else(|| not_a_database(name))?;
+    reserved(Name::new(&ident.value)?)
 }
 
 /// The catalogue's own views have a name that no database can have.

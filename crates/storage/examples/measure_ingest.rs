@@ -346,6 +346,7 @@ fn create_table(engine: &Engine, flags: &Flags) {
         mode: flags.mode,
         partition: PartitionWidth::Auto,
         codec: None,
+        retention_ns: None,
     };
     let database = Name::literal("default");
     let command = Command::CreateTable { database, table, if_not_exists: false };

@@ -20,6 +20,7 @@ pub mod fuzz;
 pub mod manifest;
 mod memtable;
 pub mod read;
+mod retention;
 pub mod segment;
 pub mod segment_files;
 mod wal;
@@ -29,11 +30,13 @@ pub use correction::{Change, Correction, RowChange, RowTest, Selection};
 pub use engine::{CheckProgress, CheckReport, Finding, check};
 pub use engine::{
     ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, IdempotencyKey, NewColumn,
-    NewTable, Options, Pending, Receipt, Recover, Room, SharedStore, TableStats, WriteRequest,
+    NewTable, Options, Pending, Receipt, Recover, Room, SharedStore, TableChange, TableSetting,
+    TableStats, WriteRequest,
 };
 pub use read::{
     Aggregate, Bucket, FieldPredicate, FieldTest, FieldValue, Fold, FoldPart, FoldPlan, FoldTask,
     Function, Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, Snapshot,
     TableStamp, TagPredicate, TimeRange,
 };
+pub use retention::{Expired, RetentionRun};
 pub use segment::{CacheFigures, KeyRanges, SegmentAsk, SegmentIndex, SegmentView};

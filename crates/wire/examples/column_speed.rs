@@ -166,6 +166,7 @@ fn table_of(name: &'static str, tags: &[&str], fields: &[(&str, ColumnType)]) ->
         partition: PartitionWidth::Auto,
         created_at_ns: 0,
         codec: None,
+        retention_ns: None,
     })
 }
 

@@ -240,6 +240,7 @@ fn schema(
         partition: PartitionWidth::Auto,
         created_at_ns: 0,
         codec: None,
+        retention_ns: None,
     }
 }
 

@@ -66,6 +66,7 @@ fn table(n: usize) -> (Arc<TableSchema>, Arc<SeriesRegistry>) {
         partition: PartitionWidth::Auto,
         created_at_ns: 0,
         codec: None,
+        retention_ns: None,
     };
     (Arc::new(schema), Arc::new(SeriesRegistry::new(SeriesLimits::default())))
 }

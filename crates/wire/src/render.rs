@@ -110,6 +110,7 @@ pub(crate) fn table(
         partition: PartitionWidth::Auto,
         created_at_ns: 0,
         codec: None,
+        retention_ns: None,
     });
     move |table| (table == name).then(|| Arc::clone(&schema))
 }

@@ -68,7 +68,7 @@ fn buckets_are_databases() {
     let made = bench.accept(201, "/api/v2/buckets", JSON, rules).json();
     let id = made["id"].as_str().unwrap();
     assert_eq!(id.len(), 16);
-    assert_eq!(made["retentionRules"].to_string(), "[]", "there are none yet, and it says so");
+    assert_eq!(made["retentionRules"][0]["everySeconds"], 3600);
     assert_eq!(names("/api/v2/buckets"), ["default", "v2"]);
     assert_eq!(names("/api/v2/buckets?name=v2&org=any"), ["v2"]);
     assert_eq!(names("/api/v2/buckets?name=none"), [""; 0]);

@@ -1,12 +1,14 @@
 //! CREATE TABLE: its columns and options as the engine takes them.
 //!
 //! `CREATE TABLE t (time TIMESTAMP, host TAG, region TEXT TAG, load DOUBLE) WITH (mode = 'upsert',
-//! partition = 'day', time_column = 'time', tags = 'host,region', row_ids = true, codec = 'gorilla')`
+//! partition = 'day', time_column = 'time', tags = 'host,region', row_ids = true, codec = 'gorilla',
+//! retention = '30d')`
 
 use datafusion::sql::sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Expr, Ident, SqlOption,
     UnaryOperator, Value,
 };
+use pulsora_model::span::{SPAN_HINT, parse_span};
 use pulsora_model::{Code, ColumnKind, ColumnType, Error, Mode, Name, PartitionWidth, Result};
 use pulsora_storage::NewColumn;
 use pulsora_storage::NewTable;
@@ -28,6 +30,7 @@ struct TableWith {
     tags: Vec<String>,
     row_ids: bool,
     codec: Option<Name>,
+    retention_ns: Option<i64>,
 }
 
 /// The table that a CREATE TABLE asks for, under `name`.
@@ -61,7 +64,14 @@ pub(crate) fn new_table(create: &CreateTable, name: Name) -> Result<NewTable> {
             return Err(Error::new(Code::DuplicateColumn, message));
         }
     }
-    Ok(NewTable { name, columns, mode: with.mode, partition: with.partition, codec: with.codec })
+    Ok(NewTable {
+        name,
+        columns,
+        mode: with.mode,
+        partition: with.partition,
+        codec: with.codec,
+        retention_ns: with.retention_ns,
+    })
 }
 
 fn refuse_extras(create: &CreateTable) -> Result<()> {
@@ -87,7 +97,7 @@ fn refuse_extras(create: &CreateTable) -> Result<()> {
     Ok(())
 }
 
-fn new_column(column: &ColumnDef) -> Result<NewColumn> {
+pub(super) fn new_column(column: &ColumnDef) -> Result<NewColumn> {
     let name = Name::new(&column.name.value)?;
     let mut kind = ColumnKind::Field;
     for option in &column.options {
@@ -240,6 +250,7 @@ fn table_with(options: &CreateTableOptions) -> Result<TableWith> {
                 with.tags = tags.filter(|tag| !tag.is_empty()).collect();
             }
             "codec" => with.codec = Some(Name::new(&text)?),
+            "retention" => with.retention_ns = retention_ns(&text)?,
             "row_ids" => with.row_ids = option_bool(key, &text)?,
             _ => return Err(unknown_option(&key.value)),
         }
@@ -249,10 +260,24 @@ fn table_with(options: &CreateTableOptions) -> Result<TableWith> {
 
 fn unknown_option(name: &str) -> Error {
     Error::new(Code::SqlInvalid, format!("the table option {name} is not known"))
-        .hint("use mode, partition, time_column, tags, row_ids or codec")
+        .hint("use mode, partition, time_column, tags, row_ids, codec or retention")
 }
 
-fn option_text(key: &Ident, value: &Expr) -> Result<String> {
+/// A retention as nanoseconds: a span of time, or `none`.
+///
+/// # Errors
+/// `sql_invalid` when it is neither.
+pub(super) fn retention_ns(text: &str) -> Result<Option<i64>> {
+    if ["none", "infinite", "forever"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        return Ok(None);
+    }
+    let span = parse_span(text).and_then(|span| i64::try_from(span.as_nanos()).ok());
+    span.filter(|ns| *ns > 0).map(Some).ok_or_else(|| {
+        Error::new(Code::SqlInvalid, format!("{text:?} is not a retention")).hint(SPAN_HINT)
+    })
+}
+
+pub(super) fn option_text(key: &Ident, value: &Expr) -> Result<String> {
     let wrong = || {
         Error::new(Code::SqlInvalid, format!("the table option {key} has no value of its own"))
             .hint(format!("write {key} = 'value'"))

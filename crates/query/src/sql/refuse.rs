@@ -5,11 +5,11 @@ use pulsora_model::{Code, Error};
 const FILES: &str =
     "SQL here reaches no files; send data to the ingest routes, read it with SELECT";
 const SETTINGS: &str = "settings are set in the configuration of the server, not by SQL";
-const LATER: &str = "this version stores, queries and drops; it does not change stored rows by SQL";
 const SESSION: &str = "every request stands alone: name the database with the request, or write \
                        database.table, and send values as params";
-const SHAPES: &str = "tables are created by CREATE TABLE or by the first write, and get new columns \
-                      from the rows that bring them";
+const SHAPES: &str = "ALTER TABLE adds, drops and renames columns and renames tables";
+const ROWS: &str =
+    "use UPDATE, DELETE or INSERT; upsert tables keep the last value per tags and time";
 
 /// First words of statements that are refused, with the way out.
 const REFUSED: &[(&str, &str)] = &[
@@ -31,12 +31,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("VACUUM", SETTINGS),
     ("ANALYZE", SETTINGS),
     ("KILL", SETTINGS),
-    ("DELETE", LATER),
-    ("UPDATE", LATER),
-    ("MERGE", LATER),
-    ("REPLACE", LATER),
-    ("TRUNCATE", "DROP TABLE removes a table with its rows"),
-    ("ALTER", SHAPES),
+    ("MERGE", ROWS),
+    ("REPLACE", ROWS),
     ("RENAME", SHAPES),
     ("USE", SESSION),
     ("PREPARE", SESSION),
@@ -62,7 +58,12 @@ pub(super) fn by_first_words(words: &[String]) -> Option<Error> {
     }
     let second = words.get(1).map_or("", String::as_str);
     match (first, second) {
-        ("CREATE", "TABLE" | "DATABASE") | ("DROP", "TABLE") => None,
+        ("CREATE", "TABLE" | "DATABASE") | ("DROP", "TABLE" | "DATABASE" | "SCHEMA") => None,
+        ("ALTER", "TABLE" | "DATABASE" | "SCHEMA" | "") => None,
+        ("ALTER", other) => Some(refused(
+            &format!("ALTER {other}"),
+            "only ALTER TABLE and ALTER DATABASE are answered",
+        )),
         ("CREATE", "EXTERNAL") => Some(refused("CREATE EXTERNAL TABLE", FILES)),
         ("CREATE", "SCHEMA") => Some(refused("CREATE SCHEMA", "use CREATE DATABASE")),
         ("CREATE", "") | ("DROP", "") => None,
@@ -70,11 +71,10 @@ pub(super) fn by_first_words(words: &[String]) -> Option<Error> {
             &format!("CREATE {other}"),
             "only CREATE TABLE and CREATE DATABASE are answered",
         )),
-        ("DROP", "DATABASE" | "SCHEMA") => Some(refused(
-            &format!("DROP {second}"),
-            "DELETE /api/v1/databases/{db}?confirm=true drops a database with its tables",
+        ("DROP", other) => Some(refused(
+            &format!("DROP {other}"),
+            "only DROP TABLE and DROP DATABASE are answered",
         )),
-        ("DROP", other) => Some(refused(&format!("DROP {other}"), "only DROP TABLE is answered")),
         _ => None,
     }
 }

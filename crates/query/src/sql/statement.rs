@@ -14,6 +14,7 @@ use pulsora_model::{Code, Detail, Error, Result};
 use super::guard::check_text;
 use super::refuse::{by_first_words, refused};
 use super::{params, show};
+use crate::change::RowStatement;
 use crate::options::STATEMENT_BYTES_MAX;
 
 /// What is asked.
@@ -36,6 +37,19 @@ pub(crate) enum Statement {
         if_exists: bool,
     },
     Insert(Box<ast::Insert>),
+    /// DELETE, ERASE, UPDATE.
+    Rows(Box<RowStatement>),
+    /// All rows of a table go.
+    Truncate {
+        name: ast::ObjectName,
+        if_exists: bool,
+    },
+    AlterTable(Box<ast::AlterTable>),
+    AlterDatabase(Box<ast::AlterTable>),
+    DropDatabase {
+        name: ast::ObjectName,
+        if_exists: bool,
+    },
 }
 
 /// The tokens of a text; every `?` has its number.
@@ -71,12 +85,34 @@ pub(crate) fn parse(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<Statement> 
     if let Some(statement) = show::parse(sql, &words, &tokens)? {
         return Ok(statement);
     }
-    let tokens = if words.starts_with(&["CREATE".into(), "TABLE".into()]) {
-        mark_tags(tokens)
-    } else {
-        tokens
-    };
-    classify(parse_one(sql, tokens)?)
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["CREATE", "TABLE"] => classify(parse_one(sql, mark_tags(tokens, 1))?),
+        ["ALTER", "TABLE"] => classify(parse_one(sql, mark_tags(tokens, 0))?),
+        // The grammar has none of these; they are read as what they are like.
+        ["ALTER", "DATABASE" | "SCHEMA"] => {
+            match parse_one(sql, with_word(tokens, 1, Keyword::TABLE))? {
+                ast::Statement::AlterTable(alter) => Ok(Statement::AlterDatabase(Box::new(alter))),
+                other => classify(other),
+            }
+        }
+        ["ERASE", ..] => match parse_one(sql, with_word(tokens, 0, Keyword::DELETE))? {
+            ast::Statement::Delete(delete) => {
+                Ok(Statement::Rows(Box::new(RowStatement::delete(delete, true)?)))
+            }
+            other => classify(other),
+        },
+        _ => classify(parse_one(sql, tokens)?),
+    }
+}
+
+/// The tokens with another keyword as their word `at`.
+fn with_word(mut tokens: Vec<TokenWithSpan>, at: usize, keyword: Keyword) -> Vec<TokenWithSpan> {
+    let words = tokens.iter_mut().filter(|token| is_content(&token.token));
+    if let Some(TokenWithSpan { token: Token::Word(word), .. }) = words.into_iter().nth(at) {
+        *word = Word { value: format!("{keyword:?}"), quote_style: None, keyword };
+    }
+    tokens
 }
 
 /// The statement of the planner's grammar; nothing may follow it but semicolons.
@@ -119,19 +155,37 @@ fn classify(statement: ast::Statement) -> Result<Statement> {
         ast::Statement::CreateDatabase { db_name, if_not_exists, .. } => {
             Ok(Statement::CreateDatabase { name: db_name, if_not_exists })
         }
-        ast::Statement::Drop { object_type: ast::ObjectType::Table, if_exists, names, .. } => {
-            match <[ast::ObjectName; 1]>::try_from(names) {
-                Ok([name]) => Ok(Statement::DropTable { name, if_exists }),
-                Err(_) => Err(refused("dropping several tables at once", "drop one per statement")),
+        ast::Statement::Drop { object_type, if_exists, names, .. } => {
+            let [name] = <[ast::ObjectName; 1]>::try_from(names)
+                .map_err(|_| refused("dropping several at once", "drop one per statement"))?;
+            match object_type {
+                ast::ObjectType::Table => Ok(Statement::DropTable { name, if_exists }),
+                _ => Ok(Statement::DropDatabase { name, if_exists }),
             }
         }
+        ast::Statement::Delete(delete) => {
+            Ok(Statement::Rows(Box::new(RowStatement::delete(delete, false)?)))
+        }
+        ast::Statement::Update(update) => {
+            Ok(Statement::Rows(Box::new(RowStatement::update(update)?)))
+        }
+        ast::Statement::Truncate(truncate) => {
+            let (if_exists, mut names) = (truncate.if_exists, truncate.table_names);
+            match (names.pop(), names.is_empty(), truncate.partitions) {
+                (Some(target), true, None) => {
+                    Ok(Statement::Truncate { name: target.name, if_exists })
+                }
+                _ => Err(refused("this TRUNCATE", "use TRUNCATE TABLE table")),
+            }
+        }
+        ast::Statement::AlterTable(alter) => Ok(Statement::AlterTable(Box::new(alter))),
         other => {
             let text = other.to_string();
             let word = text.split_whitespace().next().unwrap_or("this statement").to_uppercase();
             Err(refused(
                 &word,
-                "answered are SELECT, EXPLAIN, SHOW, DESCRIBE, INSERT, CREATE TABLE, \
-                 CREATE DATABASE and DROP TABLE",
+                "answered are SELECT, EXPLAIN, SHOW, DESCRIBE, INSERT, UPDATE, DELETE, ERASE, TRUNCATE, \
+                 and CREATE, ALTER and DROP of tables and databases",
             ))
         }
     }
@@ -156,8 +210,8 @@ fn first_words(tokens: &[TokenWithSpan]) -> Vec<String> {
 }
 
 /// `name TYPE TAG` → `name TYPE COMMENT 'tag'`, which the grammar knows; `name TAG` has the type
-/// `TAG`.
-fn mark_tags(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+/// `TAG`. Columns stand inside this many brackets.
+fn mark_tags(tokens: Vec<TokenWithSpan>, columns_depth: usize) -> Vec<TokenWithSpan> {
     let mut marked = Vec::with_capacity(tokens.len());
     let (mut depth, mut position) = (0usize, 0usize);
     for token in tokens {
@@ -168,12 +222,19 @@ fn mark_tags(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
         match &token.token {
             Token::Whitespace(_) => {}
-            Token::Comma | Token::LParen if depth == 1 => position = 0,
+            Token::Comma | Token::LParen if depth == columns_depth => position = 0,
+            // ADD [COLUMN] [IF NOT EXISTS] stands before the name.
+            Token::Word(word)
+                if columns_depth == 0
+                    && matches!(word.keyword, Keyword::ADD | Keyword::COLUMN | Keyword::EXISTS) =>
+            {
+                position = 0;
+            }
             _ => position += 1,
         }
         match &token.token {
             Token::Word(word)
-                if depth == 1
+                if depth == columns_depth
                     && position > 2
                     && word.quote_style.is_none()
                     && word.value.eq_ignore_ascii_case("tag") =>

@@ -1,6 +1,7 @@
 //! SQL over a real engine in a temporary directory: statements in, tables of text out.
 
 mod answers;
+mod corrections;
 mod differential;
 mod folds;
 mod functions;

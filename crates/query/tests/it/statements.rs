@@ -111,7 +111,7 @@ fn impossible_tables_are_refused() {
         ),
         (
             "CREATE TABLE t (time TIMESTAMP) WITH (color = 'red')",
-            "sql_invalid: the table option color is not known; use mode, partition, time_column, tags, row_ids or codec",
+            "sql_invalid: the table option color is not known; use mode, partition, time_column, tags, row_ids, codec or retention",
         ),
         (
             "CREATE TABLE t (time TIMESTAMP, PRIMARY KEY (time))",

@@ -1,5 +1,6 @@
 //! An engine with a query engine over it, and rows to ask for.
 
+use std::path::Path;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -148,6 +149,11 @@ impl World {
         })
     }
 
+    /// Whether the bytes of `needle` stand in a file of the data directory.
+    pub fn is_on_disk(&self, needle: &str) -> bool {
+        holds(&self.dir.path().join("data"), needle.as_bytes())
+    }
+
     /// The answer as a table of text.
     pub fn sql(&self, sql: &str) -> String {
         match self.ask(SqlRequest::new("default", sql)) {
@@ -192,6 +198,18 @@ impl World {
         let found: Vec<&str> = found.lines().map(str::trim_end).collect();
         assert_eq!(found, expected, "{sql}\n{}", found.join("\n"));
     }
+}
+
+fn holds(dir: &Path, needle: &[u8]) -> bool {
+    std::fs::read_dir(dir).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => holds(&path, needle),
+            // One that is removed meanwhile holds nothing.
+            false => std::fs::read(&path)
+                .is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle)),
+        }
+    })
 }
 
 pub fn text_of(error: &Error) -> String {

@@ -156,6 +156,14 @@ static KEYS: &[Key] = &[
          becomes cold. `0s` writes Parquet at once.",
     ),
     key(
+        "storage.retention_interval",
+        Kind::Duration,
+        "1m",
+        None,
+        "How often segments that hold nothing but expired rows are dropped. Expired rows are not shown from \
+         the moment on, whatever this says.",
+    ),
+    key(
         "storage.cold_format",
         Kind::Choice(&["parquet", "native"]),
         "parquet",
@@ -260,6 +268,13 @@ static KEYS: &[Key] = &[
         None,
         "Clients whose idempotency keys are remembered at the same time; the first write of one more is \
          refused with 503 until another one has been idle for ingest.dedup_window.",
+    ),
+    key(
+        "delete.confirm_rows",
+        Kind::Count { min: 0, max: u64::MAX },
+        "10000",
+        None,
+        "POST /api/v1/delete of more rows needs `\"confirm\":true`; 0 = never.",
     ),
     key(
         "query.max_rows",

@@ -28,6 +28,8 @@ pub struct Config {
     pub memory: MemoryConfig,
     /// `ingest.*`
     pub ingest: IngestConfig,
+    /// `delete.*`
+    pub delete: DeleteConfig,
     /// `query.*`
     pub query: QueryConfig,
     /// `limits.*`
@@ -64,6 +66,8 @@ pub struct StorageConfig {
     pub flush_bytes: u64,
     /// How long a partition stays hot.
     pub hot_for: Duration,
+    /// How often expired segments are dropped.
+    pub retention_interval: Duration,
     /// What it becomes then.
     pub cold_format: ColdFormat,
     /// Whether hot segments are read as memory.
@@ -129,6 +133,13 @@ pub struct IngestConfig {
     pub dedup_window: Duration,
     /// Of how many clients they are remembered.
     pub dedup_clients: usize,
+}
+
+/// `delete.*`
+#[derive(Clone, Debug)]
+pub struct DeleteConfig {
+    /// More rows need a confirmation; 0 = never.
+    pub confirm_rows: u64,
 }
 
 /// `query.*`
@@ -263,6 +274,7 @@ impl Config {
                 flush_age: read.duration("storage.flush_age")?,
                 flush_bytes: read.bytes("storage.flush_bytes")?.unwrap_or(flush_auto),
                 hot_for: read.duration("storage.hot_for")?,
+                retention_interval: read.duration("storage.retention_interval")?,
                 cold_format: ColdFormat::parse(&read.text("storage.cold_format"))?,
                 mmap: read.flag("storage.mmap")?,
                 reserve: read.bytes("storage.reserve")?.unwrap_or(0),
@@ -285,6 +297,9 @@ impl Config {
                     .max(CLIENT_BYTES_MIN),
                 dedup_window: read.duration("ingest.dedup_window")?,
                 dedup_clients: read.count("ingest.dedup_clients")?.unwrap_or(10_000),
+            },
+            delete: DeleteConfig {
+                confirm_rows: read.count("delete.confirm_rows")?.unwrap_or(0) as u64,
             },
             query: QueryConfig {
                 max_rows: read.count("query.max_rows")?.unwrap_or(1_000_000),
@@ -346,6 +361,7 @@ impl Config {
             wal_bytes: self.wal.max_bytes,
             reserve_bytes: self.storage.reserve,
             hot_for: self.storage.hot_for,
+            retention_interval: self.storage.retention_interval,
             cold_format: self.storage.cold_format,
             mmap: self.storage.mmap,
             cache_bytes: self.memory.cache_bytes() - self.query.cache_bytes,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use pulsora_model::span::{SPAN_HINT, parse_span};
 use pulsora_model::{Code, Error, Result};
 
 use super::keys::{Key, Kind};
@@ -38,37 +39,7 @@ pub fn parse_bytes(text: &str) -> Result<u64> {
 /// # Errors
 /// `invalid_config` when it is something else or longer than 584 years.
 pub fn parse_duration(text: &str) -> Result<Duration> {
-    let error =
-        || not_a(text, "a time span", "use numbers with us, ms, s, m, h, d or w: 250ms, 1h30m");
-    let mut rest = text.trim();
-    if rest == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let mut total_us: u64 = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '_').ok_or_else(error)?;
-        let (number, tail) = rest.split_at(digits);
-        let letters = tail.find(|c: char| !c.is_alphabetic()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(letters);
-        let unit_us = unit_us(unit).ok_or_else(error)?;
-        let part = whole_number(number).and_then(|n| n.checked_mul(unit_us)).ok_or_else(error)?;
-        total_us = total_us.checked_add(part).ok_or_else(error)?;
-        rest = tail.trim_start();
-    }
-    if text.trim().is_empty() { Err(error()) } else { Ok(Duration::from_micros(total_us)) }
-}
-
-fn unit_us(unit: &str) -> Option<u64> {
-    Some(match unit {
-        "us" | "µs" => 1,
-        "ms" => 1_000,
-        "s" => 1_000_000,
-        "m" | "min" => 60_000_000,
-        "h" => 3_600_000_000,
-        "d" => 86_400_000_000,
-        "w" => 604_800_000_000,
-        _ => return None,
-    })
+    parse_span(text).ok_or_else(|| not_a(text, "a time span", SPAN_HINT))
 }
 
 /// Reads `true` or `false`.

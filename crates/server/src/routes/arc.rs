@@ -41,7 +41,11 @@ pub async fn estimate(context: Context, body: Body) -> HttpResult {
     .into_response())
 }
 
-async fn count(context: &Context, sql: &str) -> Result<u64> {
+/// How many rows a query gives.
+///
+/// # Errors
+/// Those of the query.
+pub(super) async fn count(context: &Context, sql: &str) -> Result<u64> {
     // The line break ends a comment at the end of the statement.
     let sql = format!("SELECT count(*) FROM ({sql}\n)");
     let about = context.about("estimate", &sql, None)?;

@@ -7,7 +7,7 @@ use pulsora_model::{Code, Error, Result};
 
 use super::{
     arc, databases, dispatch, health, influx, line, msgpack, operations, otlp, queries,
-    remote_write, row_ingest, row_query, sql, tables,
+    remote_write, retention, row_ingest, row_query, sql, tables,
 };
 use crate::app::App;
 use crate::error::HttpError;
@@ -41,8 +41,9 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/tables/{table}/query", get(row_query::query)),
         ("/tables/{table}/schema", get(tables::schema)),
         ("/tables/{table}/count", get(tables::count)),
-        ("/tables/{table}/rows/{id}", get(tables::row)),
-        ("/tables/{table}/row/{id}", get(tables::row)),
+        ("/tables/{table}/rows", delete(tables::delete_rows)),
+        ("/tables/{table}/rows/{id}", get(tables::row).delete(tables::delete_row)),
+        ("/tables/{table}/row/{id}", get(tables::row).delete(tables::delete_row)),
         ("/write", post(dispatch::write)),
         ("/query", get(influx::get).post(dispatch::query)),
         ("/api/v1/write", post(dispatch::write_v1)),
@@ -62,6 +63,7 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/v1/cache/clear", post(queries::clear_cache).delete(queries::clear_cache)),
     ];
     routes.extend(of_influx());
+    routes.extend(of_rows_that_leave());
     routes.extend([
         ("/api/v1/query/estimate", post(arc::estimate)),
         ("/api/v1/measurements", get(arc::measurements)),
@@ -78,6 +80,21 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
         routes.push((path, get(operations::pool)));
     }
     routes
+}
+
+/// Deletes and retention.
+fn of_rows_that_leave() -> [(&'static str, MethodRouter<App>); 6] {
+    [
+        ("/api/v1/delete", post(super::delete::delete)),
+        ("/api/v1/delete/config", get(super::delete::config)),
+        ("/api/v1/retention", get(retention::list).post(retention::create)),
+        (
+            "/api/v1/retention/{id}",
+            get(retention::get).put(retention::change).delete(retention::delete),
+        ),
+        ("/api/v1/retention/{id}/execute", post(retention::run)),
+        ("/api/v1/retention/{id}/executions", get(retention::executions)),
+    ]
 }
 
 /// What clients of InfluxDB v2 ask beside writing.

@@ -334,7 +334,10 @@ pub fn column<'a>(name: &str, schema: &'a TableSchema) -> Result<&'a pulsora_mod
 }
 
 /// `host:a,region:b`; the same tag again adds a value, an empty value is "without this tag".
-fn tag_predicates(pairs: &[&str], schema: &TableSchema) -> Result<Vec<TagPredicate>> {
+///
+/// # Errors
+/// `column_not_found`, `invalid_request`.
+pub(super) fn tag_predicates(pairs: &[&str], schema: &TableSchema) -> Result<Vec<TagPredicate>> {
     let mut predicates: Vec<TagPredicate> = Vec::new();
     for pair in pairs {
         let (name, value) = pair.split_once(':').ok_or_else(|| {

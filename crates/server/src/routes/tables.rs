@@ -1,20 +1,25 @@
 //! §2 without rows of queries: list, schema, count, one row, create, drop.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
+use pulsora_model::span::span_text;
 use pulsora_model::time::time_text;
 use pulsora_model::{
     Code, ColumnKind, ColumnType, Error, Mode, Name, PartitionWidth, Result, TableSchema,
 };
 use pulsora_query::{CancelFlag, Ticket};
-use pulsora_storage::{Command, NewColumn, NewTable, TimeRange};
+use pulsora_storage::{
+    Change, Command, Correction, NewColumn, NewTable, Receipt, Selection, TimeRange,
+};
 use pulsora_wire::results::{ResultFormat, Summary, rows_writer};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::row_query::{format_of, result_options};
+use super::row_query::{format_of, result_options, tag_predicates};
 use crate::answer::{self, SEQUENCE, VISIBLE, of_query, with_query, with_sequence};
 use crate::body::Intake;
 use crate::context::{Context, Operator, PathName};
@@ -45,6 +50,8 @@ struct SchemaAnswer<'a> {
     mode: &'static str,
     partition: &'static str,
     row_ids: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -71,6 +78,9 @@ impl<'a> SchemaAnswer<'a> {
             mode: schema.mode.name(),
             partition: schema.partition.name(),
             row_ids: schema.row_id().is_some(),
+            retention: schema
+                .retention_ns
+                .map(|ns| span_text(Duration::from_nanos(ns.unsigned_abs()))),
         }
     }
 }
@@ -114,10 +124,7 @@ pub async fn row(context: Context, Path((table, id)): Path<(String, String)>) ->
     context.params.only(&["times", "nonfinite", "format", "priority"])?;
     let options = result_options(&context)?;
     let format = format_of(&context)?;
-    let id: u64 = id.parse().map_err(|_| {
-        Error::new(Code::InvalidRequest, format!("{id:?} is not a row id"))
-            .hint("row ids are whole numbers from 1")
-    })?;
+    let id = row_id(&id)?;
     let snapshot = context.running.engine.snapshot();
     let schema = snapshot.table(&context.database()?, &Name::new(&table)?)?;
     let visible = snapshot.sequence();
@@ -146,6 +153,13 @@ pub async fn row(context: Context, Path((table, id)): Path<(String, String)>) ->
     writer.end(&summary, &mut out)?;
     let answer = with_query(one_row(format, out)?, ticket.query(), took);
     Ok(with_sequence(answer, VISIBLE, visible))
+}
+
+fn row_id(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| {
+        Error::new(Code::InvalidRequest, format!("{text:?} is not a row id"))
+            .hint("row ids are whole numbers from 1")
+    })
 }
 
 /// JSON puts the row object into the envelope; other formats are as in queries.
@@ -224,7 +238,7 @@ fn new_table(name: Name, create: Create) -> Result<NewTable> {
     let mode = create.mode.as_deref().map_or(Ok(Mode::Append), Mode::parse)?;
     let partition =
         create.partition.as_deref().map_or(Ok(PartitionWidth::Auto), PartitionWidth::parse)?;
-    Ok(NewTable { name, columns, mode, partition, codec: None })
+    Ok(NewTable { name, columns, mode, partition, codec: None, retention_ns: None })
 }
 
 fn new_column(column: CreateColumn) -> Result<NewColumn> {
@@ -271,6 +285,52 @@ fn new_column(column: CreateColumn) -> Result<NewColumn> {
         (None, None) => return Err(unknown("data type", "", TYPES)),
     };
     Ok(NewColumn { name, kind, ty })
+}
+
+/// `DELETE /tables/{t}/rows/{id}`.
+pub async fn delete_row(
+    Operator(context): Operator,
+    Path((table, id)): Path<(String, String)>,
+) -> HttpResult {
+    context.params.only(&[])?;
+    let (table, id) = (Name::new(&table)?, row_id(&id)?);
+    let schema = context.running.engine.catalog().table(&context.database()?, &table)?;
+    if schema.row_id().is_none() {
+        return Err(no_row(&schema, id).into());
+    }
+    let rows = Selection { ids: Some(vec![id]), ..Selection::all() };
+    let receipt = delete(&context, table, rows).await?;
+    if receipt.rows == 0 {
+        return Err(no_row(&schema, id).into());
+    }
+    Ok(deleted(receipt))
+}
+
+/// `DELETE /tables/{t}/rows?start&end&tags`.
+pub async fn delete_rows(Operator(context): Operator, PathName(table): PathName) -> HttpResult {
+    context.params.only(&["start", "end", "tags", "confirm"])?;
+    let schema = context.running.engine.catalog().table(&context.database()?, &table)?;
+    let time = time_range(&context.params)?;
+    let tags = tag_predicates(&context.params.list("tags"), &schema)?;
+    if time == TimeRange::ALL && tags.is_empty() && !context.params.flag("confirm", false)? {
+        let message = format!("this deletes every row of table {:?}", &*schema.name);
+        let error = Error::new(Code::ConfirmationNeeded, message);
+        return Err(error.hint("name start, end or tags, or add confirm=true").into());
+    }
+    let receipt = delete(&context, table, Selection { time, tags, ..Selection::all() }).await?;
+    Ok(deleted(receipt))
+}
+
+async fn delete(context: &Context, table: Name, rows: Selection) -> Result<Receipt> {
+    let database = context.database()?;
+    let change = Change::Delete;
+    let correction = Correction { database, table, schema_version: None, rows, change };
+    context.running.engine.correct(correction).await
+}
+
+fn deleted(receipt: Receipt) -> Response {
+    let answer = answer::data(json!({ "deleted": receipt.rows }));
+    with_sequence(answer, SEQUENCE, receipt.sequence)
 }
 
 /// `DELETE /tables/{t}`.

@@ -3,6 +3,7 @@
 mod client;
 mod connections;
 mod health;
+mod leaving;
 mod line;
 mod metric;
 mod operations;

@@ -28,6 +28,17 @@ pub struct Database {
     pub name: Name,
     /// Its tables by name.
     pub tables: BTreeMap<Name, TableId>,
+    /// How long rows of its tables are kept after their time, nanoseconds; `None` = for ever. A table may
+    /// say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_ns: Option<i64>,
+}
+
+impl Database {
+    /// One without tables.
+    pub(super) fn new(id: DatabaseId, name: Name) -> Database {
+        Database { id, name, tables: BTreeMap::new(), retention_ns: None }
+    }
 }
 
 /// All names and schemas at one moment.
@@ -48,7 +59,7 @@ impl Default for Catalog {
     /// Only the database `default`, with id 1.
     fn default() -> Catalog {
         let name = Name::literal(DEFAULT_DATABASE);
-        let database = Database { id: DatabaseId(1), name: name.clone(), tables: BTreeMap::new() };
+        let database = Database::new(DatabaseId(1), name.clone());
         Catalog {
             databases: BTreeMap::from([(name, Arc::new(database))]),
             tables: BTreeMap::new(),
@@ -121,6 +132,11 @@ impl Catalog {
         self.databases.get(database).map_or_else(Vec::new, |database| {
             database.tables.values().filter_map(|id| self.table_by_id(*id)).collect()
         })
+    }
+
+    /// How long rows of a table are kept after their time, nanoseconds; `None` = for ever.
+    pub fn retention_ns(&self, schema: &TableSchema) -> Option<i64> {
+        schema.retention_ns.or_else(|| self.database_by_id(schema.database)?.retention_ns)
     }
 
     /// Every table of every database.

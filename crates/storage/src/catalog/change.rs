@@ -2,11 +2,11 @@
 //!
 //! Every change carries the ids it gives out, so that replay makes the same catalog.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pulsora_model::{
-    Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Error, Name, Result, TableId, TableSchema,
+    Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Error, Name, PartitionWidth, Result,
+    TableId, TableSchema,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,35 @@ pub enum CatalogChange {
     AddColumn { table: TableId, column: Column },
     /// A column takes a type: an untyped one its first, an integer one float.
     SetType { table: TableId, column: ColumnId, ty: ColumnType },
+    /// A field goes, with its values.
+    DropColumn { table: TableId, column: ColumnId },
+    /// A column takes another name.
+    RenameColumn { table: TableId, column: ColumnId, name: Name },
+    /// A table takes another name.
+    RenameTable { id: TableId, name: Name },
+    /// What can be set of a table.
+    SetTable { id: TableId, settings: TableSettings },
+    /// What can be set of a database.
+    SetDatabase { id: DatabaseId, retention_ns: Option<i64> },
+}
+
+/// What can be set of a table after it was made: the new values of all of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableSettings {
+    pub retention_ns: Option<i64>,
+    pub partition: PartitionWidth,
+    pub codec: Option<Name>,
+}
+
+impl TableSettings {
+    /// Those of a table.
+    pub fn of(schema: &TableSchema) -> TableSettings {
+        TableSettings {
+            retention_ns: schema.retention_ns,
+            partition: schema.partition,
+            codec: schema.codec.clone(),
+        }
+    }
 }
 
 impl Catalog {
@@ -49,7 +78,7 @@ impl Catalog {
         let next = self;
         match change {
             CatalogChange::CreateDatabase { id, name } => {
-                let database = Database { id: *id, name: name.clone(), tables: BTreeMap::new() };
+                let database = Database::new(*id, name.clone());
                 if next.databases.insert(name.clone(), Arc::new(database)).is_some() {
                     return Err(misfit(change));
                 }
@@ -101,6 +130,44 @@ impl Catalog {
                 let column = schema.columns.iter_mut().find(|c| c.id == *column);
                 let column = column.filter(|column| may_become(column, *ty));
                 column.ok_or_else(|| misfit(change))?.ty = *ty;
+            }
+            CatalogChange::DropColumn { table, column } => {
+                let schema = next.schema_mut(*table).ok_or_else(|| misfit(change))?;
+                schema.version += 1;
+                let is_it = |c: &Column| c.id == *column && c.kind == ColumnKind::Field;
+                let at = schema.columns.iter().position(is_it);
+                schema.columns.remove(at.ok_or_else(|| misfit(change))?);
+            }
+            CatalogChange::RenameColumn { table, column, name } => {
+                let schema = next.schema_mut(*table).ok_or_else(|| misfit(change))?;
+                schema.version += 1;
+                if schema.column(name).is_some() {
+                    return Err(misfit(change));
+                }
+                let column = schema.columns.iter_mut().find(|c| c.id == *column);
+                column.ok_or_else(|| misfit(change))?.name = name.clone();
+            }
+            CatalogChange::RenameTable { id, name } => {
+                let schema = next.schema_mut(*id).ok_or_else(|| misfit(change))?;
+                schema.version += 1;
+                let before = std::mem::replace(&mut schema.name, name.clone());
+                let database = schema.database;
+                let owner = next.owner_mut(database).ok_or_else(|| misfit(change))?;
+                owner.tables.remove(&before);
+                if owner.tables.insert(name.clone(), *id).is_some() {
+                    return Err(misfit(change));
+                }
+            }
+            CatalogChange::SetTable { id, settings } => {
+                let schema = next.schema_mut(*id).ok_or_else(|| misfit(change))?;
+                schema.version += 1;
+                schema.retention_ns = settings.retention_ns;
+                schema.partition = settings.partition;
+                schema.codec.clone_from(&settings.codec);
+            }
+            CatalogChange::SetDatabase { id, retention_ns } => {
+                let owner = next.owner_mut(*id).ok_or_else(|| misfit(change))?;
+                owner.retention_ns = *retention_ns;
             }
         }
         Ok(())

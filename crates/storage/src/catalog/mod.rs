@@ -12,5 +12,5 @@ mod registries;
 mod resolve;
 
 pub use catalog::{Catalog, DEFAULT_DATABASE, Database};
-pub use change::CatalogChange;
+pub use change::{CatalogChange, TableSettings};
 pub(crate) use resolve::{ResolvedIds, ResolvedRows, Stored, resolve};

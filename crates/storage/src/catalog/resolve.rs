@@ -161,6 +161,7 @@ impl Work {
             partition: write.options.partition,
             created_at_ns: now_ns,
             codec: write.options.codec.clone(),
+            retention_ns: None,
         };
         check_columns(self.catalog.limits(), schema.columns.iter().map(|c| &c.name), 0)?;
         let schema =

@@ -24,6 +24,7 @@ use super::plan::{Plan, Work, plan};
 use crate::engine::Shared;
 use crate::flush::output::{OpenSegment, Output, discard};
 use crate::read::{Published, rewrite_stream};
+use crate::retention::kept;
 use crate::segment::{Segment, SegmentDraft, SegmentFormat, SegmentMeta};
 
 /// How often time alone is looked at: partitions rest and turn cold by the second at most.
@@ -203,7 +204,9 @@ impl Compactor {
         let mut segment: Option<OpenSegment<'_>> = None;
         let mut pace = Pace::new(&self.shared);
         let mut before: Option<Vec<Option<String>>> = None;
-        for batch in rewrite_stream(&units, &schema)? {
+        let now_ns = self.shared.env.clock.wall_ns();
+        let kept = kept(&published.catalog, &schema, now_ns);
+        for batch in rewrite_stream(&units, &schema, kept)? {
             if self.is_closing() {
                 return Ok(None);
             }

@@ -8,13 +8,16 @@ use pulsora_model::{ColumnId, Name, Result};
 
 use crate::read::{TagPredicate, TimeRange};
 
+type Matches = dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync;
+type Changes = dyn Fn(&RecordBatch) -> Result<RecordBatch> + Send + Sync;
+
 /// A predicate over rows: any that a function can compute. It must give the same answer for the same
 /// row every time, since rows may be looked at more than once.
 #[derive(Clone)]
 pub struct RowTest {
     /// The columns that it looks at.
     pub(super) columns: Vec<ColumnId>,
-    pub(super) matches: Arc<dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync>,
+    pub(super) matches: Arc<Matches>,
 }
 
 impl RowTest {
@@ -65,7 +68,7 @@ impl Selection {
 
 /// New values for rows.
 #[derive(Clone)]
-pub struct RowChange(pub(super) Arc<dyn Fn(&RecordBatch) -> Result<RecordBatch> + Send + Sync>);
+pub struct RowChange(pub(super) Arc<Changes>);
 
 impl RowChange {
     /// A function from batches of whole rows (all columns in the table's order, as a scan gives them)

@@ -47,6 +47,8 @@ impl Job {
 /// What a correction comes to, ready to be committed: what it adds is durable.
 pub(crate) struct Resolved {
     pub job: Job,
+    /// The segments that it looked at: all of its table below its sequence.
+    pub looked_at: Vec<SegmentId>,
     pub rows: u64,
     /// Rows that are gone, beside those that were.
     pub bitmaps: Vec<Bitmap>,
@@ -85,6 +87,11 @@ impl Corrections {
     pub fn next(&self, published: &Published) -> Option<Job> {
         let mut state = self.0.lock();
         state.waiting.pop_front_if(|job| job.is_flushed(published))
+    }
+
+    /// Puts one back whose segments are no longer those that it looked at.
+    pub fn again(&self, job: Job) {
+        self.0.lock().waiting.push_front(job);
     }
 
     /// Hands one over to the flush task. One at a time.

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pulsora_env::Step;
-use pulsora_model::{Code, Error, Result};
+use pulsora_model::{Code, Error, Result, SegmentId};
 
 use super::queue::{Job, Resolved};
 use super::resolve::{Found, Resolver};
@@ -61,7 +61,8 @@ impl Corrector {
             .unwrap_or_else(|_| Err(Error::internal("it broke an invariant of the engine")));
         match outcome {
             Ok(Found { rows, bitmaps, removed, added }) => {
-                let resolved = Resolved { job, rows, bitmaps, removed, added };
+                let looked_at = below(published, &job);
+                let resolved = Resolved { job, looked_at, rows, bitmaps, removed, added };
                 self.shared.corrections.offer(resolved);
             }
             Err(error) => {
@@ -98,4 +99,11 @@ impl Corrector {
         }
         left
     }
+}
+
+/// The segments that hold rows which a correction may hit.
+pub(crate) fn below(published: &Published, job: &Job) -> Vec<SegmentId> {
+    let segments = published.version.table(job.table).iter();
+    let below = segments.filter(|segment| segment.meta.first <= job.sequence);
+    below.map(|segment| segment.meta.id).collect()
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use pulsora_model::name::nearest;
 use pulsora_model::{
     Code, Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Error, Mode, Name, Result, TableId,
     TableSchema,
 };
 
-use super::request::{Command, NewTable};
-use crate::catalog::{Catalog, CatalogChange, DEFAULT_DATABASE};
+use super::request::{Command, NewColumn, NewTable, TableChange, TableSetting};
+use crate::catalog::{Catalog, CatalogChange, DEFAULT_DATABASE, TableSettings};
 
 /// The changes that `command` needs; none when there is nothing to do.
 ///
@@ -47,7 +48,123 @@ pub(super) fn changes(
             Err(_) if *if_exists => Ok(Vec::new()),
             Err(error) => Err(error),
         },
+        Command::AlterTable { database, table, change } => {
+            alter_table(catalog, &*catalog.table(database, table)?, database, change)
+        }
+        Command::AlterDatabase { name, retention_ns } => {
+            let owner = catalog.database(name)?;
+            let (id, retention_ns) = (owner.id, *retention_ns);
+            let same = owner.retention_ns == retention_ns;
+            Ok(if same {
+                Vec::new()
+            } else {
+                vec![CatalogChange::SetDatabase { id, retention_ns }]
+            })
+        }
     }
+}
+
+fn alter_table(
+    catalog: &Catalog,
+    schema: &TableSchema,
+    database: &Name,
+    change: &TableChange,
+) -> Result<Vec<CatalogChange>> {
+    let table = schema.id;
+    let taken = |name: &Name| {
+        let message = format!("table {:?} has a column {:?} already", &*schema.name, &**name);
+        Error::new(Code::AlreadyExists, message)
+    };
+    match change {
+        TableChange::AddColumn { column, if_not_exists } => {
+            if schema.column(&column.name).is_some() {
+                return if *if_not_exists { Ok(Vec::new()) } else { Err(taken(&column.name)) };
+            }
+            if !matches!(column.kind, ColumnKind::Tag | ColumnKind::Field) {
+                return Err(fixed("a table has one time column and one row id from its beginning"));
+            }
+            catalog.limits().check_columns(schema.columns.len() + 1)?;
+            catalog.limits().check_name(&column.name)?;
+            Ok(vec![CatalogChange::AddColumn {
+                table,
+                column: column_of(schema.next_column, column),
+            }])
+        }
+        TableChange::DropColumn { name, if_exists } => {
+            let column = match column(schema, name) {
+                Ok(column) => column,
+                Err(_) if *if_exists => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+            match column.kind {
+                ColumnKind::Field => {}
+                ColumnKind::Time | ColumnKind::Id => {
+                    return Err(fixed("a table keeps its time column and its row id"));
+                }
+                ColumnKind::Tag => {
+                    return Err(fixed("a tag is part of what tells series apart, and stays").hint(
+                        "copy the rows without it: CREATE TABLE …, then INSERT INTO … SELECT",
+                    ));
+                }
+            }
+            Ok(vec![CatalogChange::DropColumn { table, column: column.id }])
+        }
+        TableChange::RenameColumn { from, to } => {
+            let column = column(schema, from)?.id;
+            if from == to {
+                return Ok(Vec::new());
+            }
+            if schema.column(to).is_some() {
+                return Err(taken(to));
+            }
+            catalog.limits().check_name(to)?;
+            Ok(vec![CatalogChange::RenameColumn { table, column, name: to.clone() }])
+        }
+        TableChange::Rename { to } => {
+            if *to == schema.name {
+                return Ok(Vec::new());
+            }
+            if catalog.find_table(database, to).is_some() {
+                let message = format!("database {:?} has a table {:?} already", &**database, &**to);
+                return Err(Error::new(Code::AlreadyExists, message));
+            }
+            catalog.limits().check_name(to)?;
+            Ok(vec![CatalogChange::RenameTable { id: table, name: to.clone() }])
+        }
+        TableChange::Set(changed) => {
+            let mut settings = TableSettings::of(schema);
+            for setting in changed {
+                match setting {
+                    TableSetting::Retention(retention_ns) => settings.retention_ns = *retention_ns,
+                    TableSetting::Partition(partition) => settings.partition = *partition,
+                    TableSetting::Codec(codec) => settings.codec.clone_from(codec),
+                }
+            }
+            let same = settings == TableSettings::of(schema);
+            Ok(if same {
+                Vec::new()
+            } else {
+                vec![CatalogChange::SetTable { id: table, settings }]
+            })
+        }
+    }
+}
+
+fn fixed(message: &str) -> Error {
+    Error::new(Code::SchemaConflict, message.to_owned())
+}
+
+fn column<'a>(schema: &'a TableSchema, name: &Name) -> Result<&'a Column> {
+    schema.column(name).ok_or_else(|| {
+        let message = format!("table {:?} has no column {:?}", &*schema.name, &**name);
+        let near = nearest(name, schema.columns.iter().map(|column| column.name.as_str()));
+        let error = Error::new(Code::ColumnNotFound, message);
+        if near.is_empty() {
+            error
+        } else {
+            error.hint(format!("did you mean {}?", near.join(", ")))
+        }
+    })
 }
 
 fn create_table(
@@ -90,7 +207,7 @@ fn same_shape(a: &TableSchema, b: &TableSchema) -> bool {
     let shape = |schema: &TableSchema| {
         let columns: Vec<_> =
             schema.columns.iter().map(|c| (c.name.clone(), c.kind, c.ty)).collect();
-        (columns, schema.mode, schema.partition, schema.codec.clone())
+        (columns, schema.mode, TableSettings::of(schema))
     };
     shape(a) == shape(b)
 }
@@ -124,17 +241,7 @@ fn new_schema(
         .columns
         .iter()
         .enumerate()
-        .map(|(i, column)| Column {
-            id: ColumnId(i as u32 + 1),
-            name: column.name.clone(),
-            kind: column.kind,
-            ty: match column.kind {
-                ColumnKind::Time => ColumnType::Timestamp,
-                ColumnKind::Tag => ColumnType::Utf8,
-                ColumnKind::Id => ColumnType::U64,
-                ColumnKind::Field => column.ty,
-            },
-        })
+        .map(|(i, column)| column_of(ColumnId(i as u32 + 1), column))
         .collect();
     Ok(TableSchema {
         id,
@@ -147,7 +254,22 @@ fn new_schema(
         partition: table.partition,
         created_at_ns: now_ns,
         codec: table.codec.clone(),
+        retention_ns: table.retention_ns,
     })
+}
+
+fn column_of(id: ColumnId, column: &NewColumn) -> Column {
+    Column {
+        id,
+        name: column.name.clone(),
+        kind: column.kind,
+        ty: match column.kind {
+            ColumnKind::Time => ColumnType::Timestamp,
+            ColumnKind::Tag => ColumnType::Utf8,
+            ColumnKind::Id => ColumnType::U64,
+            ColumnKind::Field => column.ty,
+        },
+    }
 }
 
 /// Applies changes one after the other.

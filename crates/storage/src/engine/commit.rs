@@ -20,7 +20,9 @@ use super::command::{apply_all, changes};
 use super::key::IdempotencyKey;
 use super::options::{ColdFormat, Durability};
 use super::queue::{Event, Reply};
-use super::request::{Command, FlushFilter, NewTable, Receipt, WriteRequest};
+use super::request::{
+    Command, FlushFilter, NewTable, Receipt, TableChange, TableSetting, WriteRequest,
+};
 use super::shared::{FlushWaiter, Shared};
 use super::stored::StoredValues;
 use crate::catalog::{Catalog, CatalogChange, ResolvedRows, resolve};
@@ -132,6 +134,14 @@ impl Committer {
                 Event::Flush(filter, reply) => self.flush(&filter, reply),
                 Event::Correct(correction, reply) => self.correct(*correction, reply),
                 Event::Close(reply) => return self.close(reply),
+                Event::Execute(command, reply) => {
+                    if let Command::AlterTable { database, table, .. } = &command
+                        && let Some(schema) = self.catalog.find_table(database, table)
+                    {
+                        self.seal(&[schema.id]);
+                    }
+                    group.push(Event::Execute(command, reply));
+                }
                 other => group.push(other),
             }
         }
@@ -332,8 +342,21 @@ impl Committer {
         if let Command::CreateTable { table: NewTable { codec: Some(codec), .. }, .. } = command {
             self.shared.options.check_codec(codec)?;
         }
+        if let Command::AlterTable { change: TableChange::Set(settings), .. } = command {
+            let codecs = settings.iter().filter_map(|setting| match setting {
+                TableSetting::Codec(codec) => codec.as_ref(),
+                _ => None,
+            });
+            codecs.into_iter().try_for_each(|codec| self.shared.options.check_codec(codec))?;
+        }
         let changes = changes(&self.catalog, command, self.shared.env.clock.wall_ns())?;
         self.catalog = apply_all(&self.catalog, &changes)?;
+        for change in &changes {
+            if let CatalogChange::RenameColumn { table, .. } = change {
+                // Parsers remember series by the text of their tags, names included.
+                self.catalog = Arc::new(self.catalog.with_new_registry(*table));
+            }
+        }
         Ok((changes, Vec::new(), Durability::Fsync))
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use pulsora_env::{Env, block_on};
 use pulsora_model::{Code, Error, Result};
+use tokio::sync::oneshot;
 
 use super::commit::Committer;
 use super::options::Options;
@@ -19,6 +20,7 @@ use crate::correction::Correction;
 use crate::correction::run::Corrector;
 use crate::flush::run::Flusher;
 use crate::read::Snapshot;
+use crate::retention::{Expired, RetentionRun, plan};
 
 /// An open data directory. Cloning shares it.
 #[derive(Clone)]
@@ -79,6 +81,29 @@ impl Engine {
         self.send(|reply| Event::Correct(Box::new(correction), reply))
     }
 
+    /// What retention can drop at this moment of the tables that `filter` names.
+    pub fn expired(&self, filter: &FlushFilter) -> Vec<Expired> {
+        let published = self.shared.published.load();
+        let now_ns = self.shared.env.clock.wall_ns();
+        plan(&published.version, &published.catalog, filter, now_ns)
+    }
+
+    /// Drops what [`Engine::expired`] tells; answered when it is gone, with the number of rows.
+    pub fn expire(&self, filter: FlushFilter) -> Pending {
+        let (reply, pending) = oneshot::channel();
+        match self.is_closing() {
+            true => drop(reply),
+            false => self.shared.retention.ask(filter, reply),
+        }
+        self.shared.wake_flush();
+        Pending(pending)
+    }
+
+    /// What retention has dropped lately, newest first.
+    pub fn retention_runs(&self) -> Vec<RetentionRun> {
+        self.shared.retention.runs()
+    }
+
     /// Ends the engine: everything accepted so far is flushed; later requests are answered `closed`.
     /// The answer comes when the segments are committed.
     pub fn begin_close(&self) -> Pending {
@@ -131,6 +156,7 @@ impl Engine {
         Snapshot {
             published: self.shared.published.load_full(),
             index: Arc::clone(&self.shared.options.segment_index),
+            now_ns: self.shared.env.clock.wall_ns(),
         }
     }
 

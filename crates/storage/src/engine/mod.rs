@@ -30,7 +30,8 @@ pub use engine::Engine;
 pub use key::IdempotencyKey;
 pub use options::{ColdFormat, Durability, Options, Recover, SharedStore};
 pub use request::{
-    Command, FlushFilter, NewColumn, NewTable, Pending, Receipt, Room, WriteRequest,
+    Command, FlushFilter, NewColumn, NewTable, Pending, Receipt, Room, TableChange, TableSetting,
+    WriteRequest,
 };
 pub(crate) use shared::Shared;
 pub use stats::{EngineStats, TableStats};

@@ -136,6 +136,8 @@ pub struct Options {
     pub dedup_window: Duration,
     /// Clients whose idempotency keys are remembered at the same time; one more is `overloaded`.
     pub dedup_clients: usize,
+    /// How often retention looks for segments that hold nothing but expired rows.
+    pub retention_interval: Duration,
     /// Manifest edits between checkpoints: replaying 256 small files takes a few milliseconds.
     pub checkpoint_edits: u64,
 }
@@ -167,6 +169,7 @@ impl Options {
             store: None,
             dedup_window: Duration::from_secs(600),
             dedup_clients: 10_000,
+            retention_interval: Duration::from_secs(60),
             checkpoint_edits: 256,
         }
     }

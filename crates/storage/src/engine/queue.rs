@@ -34,7 +34,11 @@ impl Event {
 
     /// Whether the group ends before it: it acts on what was written.
     fn is_barrier(&self) -> bool {
-        matches!(self, Event::Flush(..) | Event::Correct(..) | Event::Close(_))
+        match self {
+            Event::Flush(..) | Event::Correct(..) | Event::Close(_) => true,
+            Event::Execute(command, _) => command.is_alone(),
+            Event::Write(..) => false,
+        }
     }
 
     fn reply(self) -> Reply {

@@ -47,6 +47,34 @@ pub struct NewTable {
     /// Codec that columns of its kind are stored with in hot segments, by name; `None` = chosen by
     /// size.
     pub codec: Option<Name>,
+    /// How long rows are kept after their time, nanoseconds; `None` = as the database says.
+    pub retention_ns: Option<i64>,
+}
+
+/// What ALTER makes of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableChange {
+    /// A new column; `schema_conflict` for another time column or row id.
+    AddColumn { column: NewColumn, if_not_exists: bool },
+    /// A field goes; `schema_conflict` for the time column, the row id and tags.
+    DropColumn { name: Name, if_exists: bool },
+    /// A column takes another name.
+    RenameColumn { from: Name, to: Name },
+    /// The table takes another name in its database.
+    Rename { to: Name },
+    /// Settings, each as it becomes.
+    Set(Vec<TableSetting>),
+}
+
+/// One setting of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableSetting {
+    /// How long rows are kept after their time, nanoseconds, at least 1; `None` = as the database says.
+    Retention(Option<i64>),
+    /// Width of the partitions that are made from now on.
+    Partition(PartitionWidth),
+    /// Codec of columns of its kind in segments from now on; `None` = chosen by size.
+    Codec(Option<Name>),
 }
 
 /// A change of the catalog.
@@ -63,6 +91,17 @@ pub enum Command {
     CreateTable { database: Name, table: NewTable, if_not_exists: bool },
     /// `table_not_found` unless `if_exists`.
     DropTable { database: Name, table: Name, if_exists: bool },
+    /// `table_not_found`, `column_not_found`, `already_exists` for a name that is taken.
+    AlterTable { database: Name, table: Name, change: TableChange },
+    /// How long rows of all its tables are kept, unless a table says otherwise. `database_not_found`.
+    AlterDatabase { name: Name, retention_ns: Option<i64> },
+}
+
+impl Command {
+    /// Whether it must be alone in its group, with the memtable of its table sealed before it.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self, Command::AlterTable { .. })
+    }
 }
 
 /// Which memtables to flush, and how far.

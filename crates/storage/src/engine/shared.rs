@@ -22,6 +22,7 @@ use crate::compaction::handover::Handover;
 use crate::correction::Corrections;
 use crate::manifest::{Checkpoints, KeyWindows, KeysEdit};
 use crate::read::Published;
+use crate::retention::History;
 use crate::segment::{SegmentAccess, SegmentFormat};
 use crate::wal::WalFile;
 
@@ -90,6 +91,8 @@ pub(crate) struct Shared {
     pub corrections: Corrections,
     /// Checkpoints that somebody waits for.
     pub checkpoints: Checkpoints,
+    /// What retention has dropped.
+    pub retention: History,
     /// Ended log files that still exist, oldest first.
     pub wal_files: Mutex<Vec<WalFile>>,
     /// Catalog changes that no edit carries yet, by sequence.
@@ -142,6 +145,7 @@ impl Shared {
             demands: Demands::default(),
             corrections: Corrections::default(),
             checkpoints: Checkpoints::default(),
+            retention: History::default(),
             wal_files: Mutex::new(Vec::new()),
             pending_changes: Mutex::new(Vec::new()),
             dedup: Mutex::new(dedup),

@@ -23,11 +23,13 @@ use super::partition::{Density, Windows};
 use super::rows::MemtableRows;
 use crate::catalog::CatalogChange;
 use crate::compaction::handover::{Answer, Finished};
+use crate::correction::run::below;
 use crate::correction::{Erasure, Resolved};
-use crate::engine::{Receipt, Shared};
+use crate::engine::{FlushFilter, Receipt, Shared};
 use crate::manifest::{Bitmap, Edit, ManifestLog};
 use crate::memtable::MemtableView;
 use crate::read::{Published, flush_stream, replaced_rows};
+use crate::retention;
 use crate::segment::{HotWriter, Segment, SegmentDraft, SegmentFormat, SegmentMeta};
 
 /// How long a failed flush waits: long enough not to spin, short enough to notice space that returned.
@@ -39,6 +41,8 @@ const TABLES_PER_EDIT: usize = 64;
 pub(crate) struct Flusher {
     shared: Arc<Shared>,
     manifest: ManifestLog,
+    /// When retention looked last, monotonic.
+    expired_at_ns: u64,
 }
 
 /// What one memtable became.
@@ -51,7 +55,7 @@ struct Flushed {
 
 impl Flusher {
     pub fn new(shared: Arc<Shared>, manifest: ManifestLog) -> Flusher {
-        Flusher { shared, manifest }
+        Flusher { shared, manifest, expired_at_ns: 0 }
     }
 
     /// One step of the task.
@@ -60,6 +64,7 @@ impl Flusher {
         if let Err(error) = self.shared.check_writable() {
             // What is on disk is not known any more: only a new start may go on from there.
             self.shared.answer_flushes(Some(&error));
+            self.shared.retention.refuse(&error);
             self.shared.wake_correction();
             return if closing { Step::Done } else { Step::Wait(None) };
         }
@@ -80,11 +85,16 @@ impl Flusher {
             self.shared.wake_compaction();
             return Step::Again;
         }
+        if closing {
+            self.shared.retention.refuse(&Error::new(Code::Closed, "the server is shutting down"));
+        } else if self.expire() {
+            return Step::Again;
+        }
         let wanted = self.plan(closing);
         if wanted.is_empty() && !self.edit_due(closing) {
             self.shared.answer_flushes(None);
             self.remove_log_files();
-            return if closing { Step::Done } else { Step::Wait(None) };
+            return if closing { Step::Done } else { Step::Wait(self.until_expired()) };
         }
         match self.run(&wanted) {
             Ok(()) => Step::Again,
@@ -283,9 +293,59 @@ impl Flusher {
         }
     }
 
+    /// Drops what has expired when it is time, or when somebody asks; says whether something was.
+    fn expire(&mut self) -> bool {
+        let now_ns = self.shared.env.clock.monotonic_ns();
+        let interval_ns = self.shared.options.retention_interval.as_nanos() as u64;
+        let asked = self.shared.retention.take_asked();
+        if asked.is_none() && now_ns.saturating_sub(self.expired_at_ns) < interval_ns {
+            return false;
+        }
+        let everything = FlushFilter::default();
+        let filter = asked.as_ref().map_or(&everything, |asked| &asked.filter);
+        let published = self.shared.published.load_full();
+        let at_ns = self.shared.env.clock.wall_ns();
+        let expired = retention::plan(&published.version, &published.catalog, filter, at_ns);
+        if asked.is_none() {
+            self.expired_at_ns = now_ns;
+        }
+        let outcome = match expired.is_empty() {
+            true => Ok(()),
+            false => {
+                let removed = expired.iter().flat_map(|e| e.segments.iter().copied()).collect();
+                let last = published.visible;
+                self.commit(&Edit { last, removed, ..Edit::default() }, &[])
+            }
+        };
+        match &outcome {
+            Ok(()) => self.shared.retention.note(&expired, at_ns),
+            Err(error) => tracing::warn!(%error, "expired segments stay until the next try"),
+        }
+        if let Some(asked) = asked {
+            let receipt = Receipt {
+                sequence: published.visible,
+                rows: expired.iter().map(|expired| expired.rows).sum(),
+                changed: !expired.is_empty(),
+                duplicate: false,
+            };
+            // A caller that has left needs no answer.
+            let _left = asked.reply.send(outcome.map(|()| receipt));
+            return true;
+        }
+        !expired.is_empty() && outcome.is_ok()
+    }
+
+    /// How long to wait for the next look of retention; without any there is none.
+    fn until_expired(&self) -> Option<Duration> {
+        let published = self.shared.published.load();
+        let catalog = &published.catalog;
+        let expires = catalog.tables().any(|table| catalog.retention_ns(table).is_some());
+        expires.then_some(self.shared.options.retention_interval)
+    }
+
     /// Commits a correction, and answers it.
     fn commit_correction(&mut self, resolved: Resolved) {
-        let Resolved { job, rows, bitmaps, removed, added } = resolved;
+        let Resolved { job, looked_at, rows, bitmaps, removed, added } = resolved;
         let published = self.shared.published.load_full();
         let segments = published.version.table(job.table);
         let closing = self.shared.closing.load(Ordering::Acquire);
@@ -298,18 +358,23 @@ impl Flusher {
             self.shared.corrections.finish(job, Err(Error::new(code, why)));
             return;
         }
-        // Some may have left as a whole since; of others more rows may be gone.
+        // A rewrite that was under way when it claimed its table, or retention, may have come first.
+        if below(&published, &job) != looked_at {
+            discard(&*self.shared.store, &added, &[]);
+            self.shared.corrections.again(job);
+            return;
+        }
+        // More rows may be gone since.
         let find = |id: SegmentId| segments.iter().find(|segment| segment.meta.id == id);
         let bitmaps = bitmaps.into_iter().filter_map(|bitmap| {
             let known = find(bitmap.segment)?.deleted.as_deref();
             let rows = known.map_or_else(|| (*bitmap.rows).clone(), |known| known | &*bitmap.rows);
             Some(Bitmap { segment: bitmap.segment, rows: Arc::new(rows) })
         });
-        let removed = removed.into_iter().filter(|id| find(*id).is_some());
         let edit = Edit {
             last: published.visible,
             bitmaps: bitmaps.collect(),
-            removed: removed.collect(),
+            removed,
             added,
             ..Edit::default()
         };

@@ -5,22 +5,23 @@ use std::sync::Arc;
 use pulsora_model::{Result, TableSchema};
 
 use super::merge::merge_rows;
-use super::scan::ScanStream;
+use super::scan::{ScanStream, TimeRange};
 use super::source::{Ask, Source};
 use super::streams::{chained, lazy};
 use crate::segment::Segment;
 
 /// All rows of `units` that are not deleted, in (tags, time) order, equal keys oldest first, with the
-/// columns of `schema` in its order (untyped ones as Arrow `Null`). Upsert tables: one row per key.
-/// Units come oldest first; a segment is opened when its first row is needed.
+/// columns of `schema` in its order (untyped ones as Arrow `Null`), as far as they are `kept`. Upsert
+/// tables: one row per key. Units come oldest first; a segment is opened when its first row is needed.
 ///
 /// # Errors
 /// `internal` when columns do not fit the schema; the batches give `corrupt` and `io_error`.
 pub(crate) fn rewrite_stream(
     units: &[Vec<Segment>],
     schema: &Arc<TableSchema>,
+    kept: TimeRange,
 ) -> Result<ScanStream> {
-    let ask = Ask::all(Arc::clone(schema));
+    let ask = Ask::all(Arc::clone(schema)).within(kept);
     let chains = units.iter().flat_map(|unit| chains(unit));
     let sources = chains.map(|chain| one_after_the_other(chain, &ask)).collect();
     merge_rows(sources, schema)

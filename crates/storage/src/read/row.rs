@@ -24,9 +24,13 @@ impl Snapshot {
         if schema.row_id().is_none() {
             return Ok(None);
         }
-        let scan = TableScan::new(self, table, TimeRange::ALL, &[], &[])?;
+        // One that has expired may have replaced one that has not.
+        let scan = TableScan::with_expired(self, table, TimeRange::ALL, &[], &[])?;
         for source in scan.sources.iter().rev() {
             if let Some(row) = find(source, &scan.ask, id)? {
+                if !self.kept(&schema).contains(time_of(&row, &schema)?) {
+                    return Ok(None);
+                }
                 return match schema.mode {
                     Mode::Append => Ok(Some(row)),
                     Mode::Upsert => self.folded_row(&schema, &row, id),
@@ -46,9 +50,7 @@ impl Snapshot {
         let tags =
             schema.tags().map(|tag| TagPredicate { column: tag.id, values: vec![text(row, tag)] });
         let tags: Vec<TagPredicate> = tags.collect();
-        let times = row.column_by_name(&schema.time().name);
-        let time = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
-        let time = time.ok_or_else(|| Error::internal("a row has no time"))?.value(0);
+        let time = time_of(row, schema)?;
         let range = TimeRange { start_ns: time, end_ns: time };
         let scan = TableScan::new(self, schema.id, range, &tags, &[])?;
         for piece in scan.pieces(range) {
@@ -63,6 +65,12 @@ impl Snapshot {
         }
         Ok(None)
     }
+}
+
+fn time_of(row: &RecordBatch, schema: &TableSchema) -> Result<i64> {
+    let times = row.column_by_name(&schema.time().name);
+    let time = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
+    Ok(time.ok_or_else(|| Error::internal("a row has no time"))?.value(0))
 }
 
 /// The row of a source that has this id and is not gone.

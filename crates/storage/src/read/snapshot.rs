@@ -9,6 +9,8 @@ use pulsora_model::{Code, Error, Result, Sequence, TableId, TableSchema};
 use crate::catalog::Catalog;
 use crate::manifest::Version;
 use crate::memtable::MemtableView;
+use crate::read::TimeRange;
+use crate::retention::kept;
 use crate::segment::SegmentIndex;
 
 /// What the engine publishes after every group and every manifest edit.
@@ -30,6 +32,8 @@ pub struct Snapshot {
     pub(crate) published: Arc<Published>,
     /// Which segments a scan opens.
     pub(crate) index: Arc<dyn SegmentIndex>,
+    /// Wall clock, nanoseconds: what has expired by then is not shown.
+    pub(crate) now_ns: i64,
 }
 
 impl Snapshot {
@@ -41,6 +45,11 @@ impl Snapshot {
     /// Names and schemas at this moment.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.published.catalog
+    }
+
+    /// The times of which rows of a table are shown: those that retention keeps at this moment.
+    pub fn kept(&self, schema: &TableSchema) -> TimeRange {
+        kept(&self.published.catalog, schema, self.now_ns)
     }
 
     /// The schema of a table by its exact names.

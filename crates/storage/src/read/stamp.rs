@@ -18,6 +18,7 @@ use super::snapshot::Snapshot;
 use crate::catalog::Database;
 use crate::manifest::TableSegments;
 use crate::memtable::MemtableView;
+use crate::read::TimeRange;
 
 /// The parts of a table at one moment.
 #[derive(Clone, Debug)]
@@ -35,6 +36,10 @@ impl Snapshot {
     /// The stamp of a table; `None` when it does not exist, or when its rows depend on more than what is stored.
     pub fn stamp(&self, table: TableId) -> Option<TableStamp> {
         let schema = self.published.catalog.table_ref(table)?;
+        if self.kept(schema) != TimeRange::ALL {
+            // What is shown depends on the moment.
+            return None;
+        }
         let database = self.published.catalog.database_by_id(schema.database)?;
         let views = self.published.memtables.get(&table).map_or(&[][..], Vec::as_slice);
         Some(TableStamp {

@@ -36,7 +36,7 @@ impl Snapshot {
         let table = TableScan::new(self, scan.table, scan.time, &scan.tags, &scan.fields)?;
         let known = table.sources.iter().map(|source| known(source, &table.ask));
         let known = known.collect::<Result<Vec<_>>>()?;
-        let merges = table.pieces(scan.time).iter().any(|piece| piece.single().is_none());
+        let merges = table.pieces(table.ask.time).iter().any(|piece| piece.single().is_none());
         let rows = known.iter().try_fold(0, |rows, source| Some(rows + source.rows?));
         let rows = rows.filter(|_| !merges);
         let least = |a: (i64, bool), b: (i64, bool)| if (a.0, !a.1) <= (b.0, !b.1) { a } else { b };
@@ -62,7 +62,7 @@ impl Snapshot {
     pub fn count(&self, table: TableId, time: TimeRange) -> Result<u64> {
         let table = TableScan::new(self, table, time, &[], &[])?;
         let mut rows = 0;
-        for piece in table.pieces(time) {
+        for piece in table.pieces(table.ask.time) {
             let measured = match piece.single() {
                 Some(source) => known(&table.sources[source], &table.ask.within(piece.time))?.rows,
                 None => None,

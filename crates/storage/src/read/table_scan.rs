@@ -27,12 +27,27 @@ pub(super) struct TableScan {
 }
 
 impl TableScan {
-    /// Takes the sources of a table that may hold matching rows.
+    /// Takes the sources of a table that may hold matching rows, and leaves out what has expired.
     ///
     /// # Errors
     /// `table_not_found` when the table has been dropped; `column_not_found` or `invalid_request` for
     /// a field predicate that does not fit it.
     pub fn new(
+        snapshot: &Snapshot,
+        table: TableId,
+        time: TimeRange,
+        tags: &[TagPredicate],
+        fields: &[FieldPredicate],
+    ) -> Result<TableScan> {
+        let time = time.intersect(&snapshot.kept(&*snapshot.schema(table)?));
+        TableScan::with_expired(snapshot, table, time, tags, fields)
+    }
+
+    /// The same with rows that have expired.
+    ///
+    /// # Errors
+    /// As [`TableScan::new`].
+    pub fn with_expired(
         snapshot: &Snapshot,
         table: TableId,
         time: TimeRange,

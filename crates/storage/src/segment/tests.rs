@@ -58,6 +58,7 @@ fn schema() -> TableSchema {
         partition: PartitionWidth::Day,
         created_at_ns: 0,
         codec: None,
+        retention_ns: None,
     }
 }
 

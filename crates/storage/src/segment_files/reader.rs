@@ -119,7 +119,8 @@ impl SegmentReader {
             memtables: Arc::default(),
             visible: Sequence(segments.len() as u64),
         };
-        let snapshot = Snapshot { published: Arc::new(published), index: Arc::new(KeyRanges) };
+        let (published, index) = (Arc::new(published), Arc::new(KeyRanges));
+        let snapshot = Snapshot { published, index, now_ns: 0 };
         Ok(SegmentReader { snapshot, schema: Arc::new(schema), segments })
     }
 
@@ -251,5 +252,6 @@ fn schema(columns: Vec<Column>) -> Result<TableSchema> {
         partition: PartitionWidth::Auto,
         created_at_ns: 0,
         codec: None,
+        retention_ns: None,
     })
 }

@@ -103,6 +103,7 @@ fn new_table(mode: Mode, columns: &[(&str, ColumnKind)]) -> Command {
         mode,
         partition: PartitionWidth::Month,
         codec: None,
+        retention_ns: None,
     };
     Command::CreateTable { database: name("default"), table, if_not_exists: false }
 }

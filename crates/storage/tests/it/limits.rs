@@ -52,6 +52,7 @@ fn tables_are_bounded_per_database_and_in_all() {
         mode: Mode::Append,
         partition: PartitionWidth::Auto,
         codec: None,
+        retention_ns: None,
     };
     let create = Command::CreateTable { database: name("other"), table, if_not_exists: false };
     says(&machine.execute(create.clone()).unwrap_err(), "limits.tables", 3);

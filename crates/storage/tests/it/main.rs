@@ -3,6 +3,7 @@
 //! `rows.rs` the language of the tests · `machine.rs` an engine in a simulated world that is stepped by
 //! hand · the other modules a subject each · `sim/` the whole engine under a random world.
 
+mod alter;
 mod corrections;
 mod disk;
 mod drops;
@@ -16,6 +17,7 @@ mod machine;
 mod manifest;
 mod partitions;
 mod repeats;
+mod retention;
 mod rows;
 mod series;
 mod sim;

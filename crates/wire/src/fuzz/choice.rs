@@ -69,6 +69,7 @@ impl Choice {
                 partition: PartitionWidth::Auto,
                 created_at_ns: 0,
                 codec: None,
+                retention_ns: None,
             })
         })
     }

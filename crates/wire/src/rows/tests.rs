@@ -48,6 +48,7 @@ pub(crate) fn schema(mode: Mode, columns: &[(&str, &str)]) -> Arc<TableSchema> {
         partition: Default::default(),
         created_at_ns: 0,
         codec: None,
+        retention_ns: None,
     })
 }
 

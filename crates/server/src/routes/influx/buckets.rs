@@ -19,6 +19,8 @@ use crate::write::execute;
 /// Buckets on a page, unless the request says otherwise; the same as there.
 const PAGE: usize = 20;
 
+const NS_PER_SECOND: i64 = 1_000_000_000;
+
 /// `GET /api/v2/buckets?name&id&limit&offset&after`.
 pub async fn list_buckets(context: Context) -> HttpResult {
     let params = &context.params;
@@ -57,9 +59,18 @@ pub async fn bucket(context: Context, Path(id): Path<String>) -> HttpResult {
 #[derive(Deserialize)]
 struct Create {
     name: String,
+    #[serde(default, rename = "retentionRules")]
+    rules: Vec<Rule>,
 }
 
-/// `POST /api/v2/buckets`. Retention rules are let pass; the answer says that there are none.
+/// Rows expire after so many seconds; 0 = never.
+#[derive(Deserialize)]
+struct Rule {
+    #[serde(rename = "everySeconds")]
+    every_seconds: i64,
+}
+
+/// `POST /api/v2/buckets`.
 pub async fn create_bucket(context: Context, body: Body) -> HttpResult {
     let limit = context.app.config.limits.query_body_bytes;
     let intake = Intake::open(&context, body, limit)?;
@@ -69,7 +80,12 @@ pub async fn create_bucket(context: Context, body: Body) -> HttpResult {
             .hint(r#"send {"name":"metrics","orgID":"…"}"#)
     })?;
     let name = Name::new(&create.name)?;
+    let keeps = create.rules.first().map(|rule| rule.every_seconds).filter(|seconds| *seconds > 0);
     execute(&context, Command::CreateDatabase { name: name.clone(), if_not_exists: false }).await?;
+    if let Some(seconds) = keeps {
+        let retention_ns = Some(seconds.saturating_mul(NS_PER_SECOND));
+        execute(&context, Command::AlterDatabase { name: name.clone(), retention_ns }).await?;
+    }
     let snapshot = context.running.engine.snapshot();
     let bucket = Json(describe(snapshot.catalog().database(&name)?));
     Ok((StatusCode::CREATED, bucket).into_response())
@@ -84,12 +100,14 @@ pub async fn drop_bucket(context: Context, Path(id): Path<String>) -> HttpResult
 
 fn describe(database: &Database) -> Value {
     let id = format!("{:016x}", database.id.0);
+    let rule = |ns: i64| json!({"type": "expire", "everySeconds": ns / NS_PER_SECOND});
+    let rules: Vec<Value> = database.retention_ns.map(rule).into_iter().collect();
     json!({
         "id": id,
         "orgID": ORG_ID,
         "type": "user",
         "name": &*database.name,
-        "retentionRules": [],
+        "retentionRules": rules,
         "labels": [],
         "links": {"self": format!("/api/v2/buckets/{id}"), "org": format!("/api/v2/orgs/{ORG_ID}")},
     })

@@ -3,10 +3,13 @@
 //! Invariants: a text that is not understood is refused before any of its statements runs; after a
 //! statement that failed none runs, as there.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::header;
 use axum::response::IntoResponse;
 use bytes::Bytes;
+use pulsora_model::span::span_text;
 use pulsora_model::{Code, Error, ErrorKind, Name, Result};
 use pulsora_storage::Command;
 use serde_json::{Value, json};
@@ -89,9 +92,13 @@ async fn one(context: &Context, database: &Name, statement: Statement) -> Result
             let names = snapshot.catalog().databases().map(|database| database.name.clone());
             Ok(series("databases", &["name"], names.map(|name| json!([&*name])).collect()))
         }
-        Statement::CreateDatabase { name, with_policy } => {
-            execute(context, Command::CreateDatabase { name, if_not_exists: true }).await?;
-            Ok(if with_policy { json!({"messages": [no_retention()]}) } else { json!({}) })
+        Statement::CreateDatabase { name, retention_ns } => {
+            let create = Command::CreateDatabase { name: name.clone(), if_not_exists: true };
+            let made = execute(context, create).await?;
+            if made.changed && retention_ns.is_some() {
+                execute(context, Command::AlterDatabase { name, retention_ns }).await?;
+            }
+            Ok(json!({}))
         }
         Statement::DropDatabase(name) => {
             let dropped = execute(context, Command::DropDatabase { name }).await;
@@ -108,10 +115,13 @@ async fn one(context: &Context, database: &Name, statement: Statement) -> Result
             Ok(series("measurements", &["name"], tables))
         }
         Statement::ShowPolicies(on) => {
-            tables(context, on.as_ref().unwrap_or(database))?;
+            let snapshot = context.running.engine.snapshot();
+            let database = snapshot.catalog().database(on.as_ref().unwrap_or(database))?;
+            let keeps = database.retention_ns.map(|ns| Duration::from_nanos(ns.unsigned_abs()));
+            let keeps = keeps.map_or("0s".to_owned(), span_text);
             let columns = ["name", "duration", "shardGroupDuration", "replicaN", "default"];
-            // What a database without a policy of its own has there, and all that there is here.
-            let policy = json!(["autogen", "0s", "168h0m0s", 1, true]);
+            // A database has the one policy that it begins with there.
+            let policy = json!(["autogen", keeps, "168h0m0s", 1, true]);
             Ok(series("", &columns, vec![policy]))
         }
     }
@@ -141,8 +151,4 @@ fn series(name: &str, columns: &[&str], values: Vec<Value>) -> Value {
         series["name"] = json!(name);
     }
     json!({"series": [series]})
-}
-
-fn no_retention() -> Value {
-    json!({"level": "warning", "text": "retention policies are not kept: rows stay until they are dropped"})
 }

@@ -3,6 +3,7 @@
 //! Not a query language: everything else is refused with the way to ask in SQL.
 
 use pulsora_model::name::prefix;
+use pulsora_model::span::{SPAN_HINT, parse_span};
 use pulsora_model::{Code, Error, Name, Result, limits};
 
 /// A statement.
@@ -14,8 +15,8 @@ pub enum Statement {
     CreateDatabase {
         /// The database.
         name: Name,
-        /// Whether it was to have a retention policy.
-        with_policy: bool,
+        /// How long its retention policy keeps rows, nanoseconds; `None` = without one, or for ever.
+        retention_ns: Option<i64>,
     },
     /// `DROP DATABASE name`
     DropDatabase(Name),
@@ -130,8 +131,8 @@ fn statement(tokens: &[Token], text: &str) -> Result<Statement> {
         _ => None,
     };
     if keywords(3, &["create", "database"]) && tokens.get(3).is_none_or(|token| token.is("with")) {
-        let with_policy = tokens.len() > 3;
-        return Ok(Statement::CreateDatabase { name: tokens[2].name()?, with_policy });
+        let retention_ns = duration(&tokens[3..])?;
+        return Ok(Statement::CreateDatabase { name: tokens[2].name()?, retention_ns });
     }
     if tokens.len() == 2 && keywords(2, &["show", "databases"]) {
         return Ok(Statement::ShowDatabases);
@@ -154,6 +155,20 @@ fn statement(tokens: &[Token], text: &str) -> Result<Statement> {
     }
     let message = format!("this InfluxQL is not understood: {:?}", cut(text.trim()));
     Err(Error::new(Code::InvalidRequest, message).hint(UNDERSTOOD))
+}
+
+/// The DURATION of a retention policy; the other parts of one have no meaning here.
+fn duration(policy: &[Token]) -> Result<Option<i64>> {
+    let at = policy.iter().position(|token| token.is("duration"));
+    let Some(Token::Word(text)) = at.and_then(|at| policy.get(at + 1)) else { return Ok(None) };
+    if text.eq_ignore_ascii_case("inf") {
+        return Ok(None);
+    }
+    let span = parse_span(text).and_then(|span| i64::try_from(span.as_nanos()).ok());
+    span.map(|ns| Some(ns).filter(|ns| *ns > 0)).ok_or_else(|| {
+        Error::new(Code::InvalidRequest, format!("{:?} is not a duration", cut(text)))
+            .hint(SPAN_HINT)
+    })
 }
 
 fn cut(text: &str) -> &str {

@@ -8,18 +8,22 @@ fn name(text: &str) -> Name {
 
 #[test]
 fn statements_that_clients_send() {
-    let with_policy = false;
+    let retention_ns = None;
     for (text, expected) in [
         ("SHOW DATABASES", Statement::ShowDatabases),
         (" show  databases ; ", Statement::ShowDatabases),
         (
             r#"CREATE DATABASE "my \"db\"; x""#,
-            Statement::CreateDatabase { name: name(r#"my "db"; x"#), with_policy },
+            Statement::CreateDatabase { name: name(r#"my "db"; x"#), retention_ns },
         ),
-        ("create database plain", Statement::CreateDatabase { name: name("plain"), with_policy }),
+        ("create database plain", Statement::CreateDatabase { name: name("plain"), retention_ns }),
         (
             r#"CREATE DATABASE "d" WITH DURATION 1d REPLICATION 1 NAME "rp""#,
-            Statement::CreateDatabase { name: name("d"), with_policy: true },
+            Statement::CreateDatabase { name: name("d"), retention_ns: Some(86_400_000_000_000) },
+        ),
+        (
+            "CREATE DATABASE d WITH DURATION INF",
+            Statement::CreateDatabase { name: name("d"), retention_ns },
         ),
         (r#"DROP DATABASE "d""#, Statement::DropDatabase(name("d"))),
         ("DROP MEASUREMENT m", Statement::DropMeasurement(name("m"))),

@@ -62,7 +62,7 @@ impl Snapshot {
     pub fn fold(&self, fold: &Fold) -> Result<FoldPlan> {
         let table = TableScan::new(self, fold.table, fold.time, &fold.tags, &fold.fields)?;
         let shape = Arc::new(Shape::new(fold, &table.ask.schema)?);
-        let pieces = table.pieces(fold.time);
+        let pieces = table.pieces(table.ask.time);
         let bounds = pieces.iter().map(|piece| piece.time).reduce(|a, b| TimeRange {
             start_ns: a.start_ns.min(b.start_ns),
             end_ns: a.end_ns.max(b.end_ns),

@@ -176,6 +176,7 @@ impl World {
             partition: PartitionWidth::Hour,
             created_at_ns: 0,
             codec: None,
+            retention_ns: None,
         };
         let bytes_read = Arc::new(AtomicU64::new(0));
         let store = LocalStore::new("/data", &Simulation::new(1).env());
@@ -499,6 +500,7 @@ impl World {
         let segments = version.tables.entry(schema.id).or_default();
         Arc::make_mut(segments).segments = self.segments.clone();
         Snapshot {
+            now_ns: 0,
             published: Arc::new(Published {
                 catalog: Arc::new(catalog),
                 version: Arc::new(version),

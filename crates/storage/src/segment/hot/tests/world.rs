@@ -70,6 +70,7 @@ pub fn schema(tags: usize, row_ids: bool) -> TableSchema {
         partition: PartitionWidth::Day,
         created_at_ns: 0,
         codec: None,
+        retention_ns: None,
     }
 }
 

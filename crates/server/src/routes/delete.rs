@@ -1,0 +1,110 @@
+//! `/api/v1/delete`: rows of a table that fulfil a condition, as clients of Arc delete them.
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::IntoResponse;
+use futures::StreamExt;
+use pulsora_model::{Code, Error, Result};
+use pulsora_query::SqlRequest;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::arc::count;
+use crate::answer::{SEQUENCE, with_sequence};
+use crate::body::Intake;
+use crate::context::{Context, Operator};
+use crate::error::HttpResult;
+
+const BODY_HINT: &str =
+    r#"send {"measurement":"cpu","where":"host = 'a'"}; where "1=1" is every row"#;
+
+#[derive(Deserialize)]
+struct Delete {
+    database: Option<String>,
+    #[serde(alias = "table")]
+    measurement: String,
+    #[serde(rename = "where")]
+    condition: String,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    confirm: bool,
+}
+
+/// `POST /api/v1/delete`.
+pub async fn delete(Operator(context): Operator, body: Body) -> HttpResult {
+    context.params.only(&[])?;
+    let limit = context.app.config.limits.query_body_bytes;
+    let intake = Intake::open(&context, body, limit)?;
+    let (body, _room) = intake.whole(limit, "raise limits.query_body_bytes").await?;
+    let delete: Delete = serde_json::from_slice(&body).map_err(|error| {
+        let message = format!("the body does not say what to delete: {error}");
+        Error::new(Code::MalformedBody, message).hint(BODY_HINT)
+    })?;
+    if delete.condition.trim().is_empty() {
+        let error = Error::new(Code::InvalidRequest, "where is empty");
+        return Err(error.hint(BODY_HINT).into());
+    }
+    let database = match &delete.database {
+        Some(database) => database.clone(),
+        None => context.database()?.to_string(),
+    };
+    let table = format!("{}.{}", quoted(&database), quoted(&delete.measurement));
+    // The line break ends a comment at the end of the condition.
+    let rest = format!("FROM {table} WHERE ({}\n)", delete.condition);
+    let threshold = context.app.config.delete.confirm_rows;
+    let found = count(&context, &format!("SELECT 1 {rest}")).await?;
+    if !delete.dry_run && !delete.confirm && threshold > 0 && found > threshold {
+        return Err(confirmation(found, threshold).into());
+    }
+    let (deleted, sequence) = match delete.dry_run || found == 0 {
+        true => (found, None),
+        false => {
+            let request = SqlRequest::new(database, format!("DELETE {rest}"));
+            let mut answer = context.running.queries.sql(request).await?;
+            let sequence = answer.visible;
+            let batch = answer.batches.next().await.transpose()?;
+            (batch.as_ref().map_or(Ok(0), first_count)?, Some(sequence))
+        }
+    };
+    let answer = Json(json!({
+        "success": true,
+        "deleted_count": deleted,
+        "dry_run": delete.dry_run,
+        "execution_time_ms": context.elapsed_ms(),
+    }))
+    .into_response();
+    Ok(match sequence {
+        Some(sequence) => with_sequence(answer, SEQUENCE, sequence),
+        None => answer,
+    })
+}
+
+fn first_count(batch: &arrow::array::RecordBatch) -> Result<u64> {
+    use arrow::array::AsArray;
+    let counts = batch.column(0).as_primitive_opt::<arrow::datatypes::UInt64Type>();
+    let count = counts.filter(|counts| !counts.is_empty()).map(|counts| counts.value(0));
+    count.ok_or_else(|| Error::internal("a DELETE gave no number"))
+}
+
+fn confirmation(rows: u64, threshold: u64) -> Error {
+    let message = format!("{rows} rows would be deleted, more than {threshold}");
+    Error::new(Code::ConfirmationNeeded, message)
+        .hint("add \"confirm\":true if that is meant; delete.confirm_rows sets the threshold")
+}
+
+/// A name as SQL writes it, whatever it holds.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// `GET /api/v1/delete/config`.
+pub async fn config(context: Context) -> HttpResult {
+    context.params.only(&[])?;
+    Ok(Json(json!({
+        "enabled": true,
+        "confirmation_threshold": context.app.config.delete.confirm_rows,
+        "implementation": "bitmaps",
+    }))
+    .into_response())
+}
