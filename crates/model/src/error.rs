@@ -110,6 +110,8 @@ codes! {
     ColumnNotFound = "column_not_found", NotFound;
     /// No such query.
     QueryNotFound = "query_not_found", NotFound;
+    /// No such job runs.
+    JobNotFound = "job_not_found", NotFound;
     /// No such route.
     RouteNotFound = "route_not_found", NotFound;
     /// The route exists, not with this method.

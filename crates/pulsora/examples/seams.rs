@@ -177,7 +177,8 @@ impl Store for MemoryStore {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>> {
-        Ok(Box::new(Writer { store: self.clone(), name: name.to_owned(), bytes: Vec::new() }))
+        let _gathered_in_memory = name;
+        Ok(Box::new(Writer { store: self.clone(), bytes: Vec::new() }))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
@@ -206,7 +207,6 @@ impl Store for MemoryStore {
 /// An object that is being written: nobody sees it before its end.
 struct Writer {
     store: MemoryStore,
-    name: String,
     bytes: Vec<u8>,
 }
 
@@ -216,9 +216,9 @@ impl ObjectWriter for Writer {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> io::Result<u64> {
+    fn finish(self: Box<Self>, name: &str) -> io::Result<u64> {
         let length = self.bytes.len() as u64;
-        self.store.put(&self.name, self.bytes.into()).map(|()| length)
+        self.store.put(name, self.bytes.into()).map(|()| length)
     }
 }
 

@@ -30,6 +30,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::DatabaseNotFound
         | Code::TableNotFound
         | Code::RowNotFound
+        | Code::JobNotFound
         | Code::ColumnNotFound
         | Code::QueryNotFound
         | Code::RouteNotFound => StatusCode::NOT_FOUND,

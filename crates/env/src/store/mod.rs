@@ -33,10 +33,12 @@ pub trait Store: Send + Sync {
     /// any other error the object may exist or not, but never a part of it.
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Starts the object `name`, to be written piece by piece.
+    /// Starts an object, to be written piece by piece. `name` is where it is gathered: beside it, and
+    /// seen by nobody; the name that it gets comes with [`ObjectWriter::finish`], since it may tell what
+    /// is known only then.
     ///
     /// # Errors
-    /// `InvalidInput` for a bad name. Whether the name is taken shows only at the end.
+    /// `InvalidInput` for a bad name.
     fn create(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>>;
 
     /// Opens an object for reading by range.
@@ -89,9 +91,10 @@ pub trait ObjectWriter: Send {
     /// `StorageFull` and those of the device; the object can then only be dropped.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Gives the object its name, durable when this returns, and returns its length in bytes.
+    /// Gives the object its `name`, beside the one it was started with; durable when this returns.
+    /// Returns its length in bytes.
     ///
     /// # Errors
     /// As [`Store::put_if_absent`].
-    fn finish(self: Box<Self>) -> io::Result<u64>;
+    fn finish(self: Box<Self>, name: &str) -> io::Result<u64>;
 }

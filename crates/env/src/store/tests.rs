@@ -44,12 +44,19 @@ fn an_object_written_in_pieces_is_there_only_when_finished() {
         expect.extend(piece);
     }
     assert_eq!(store.get("hot/t/1.hot").err().unwrap().kind(), ErrorKind::NotFound);
-    assert_eq!(writer.finish().unwrap(), expect.len() as u64);
+    assert_eq!(writer.finish("hot/t/1.hot").unwrap(), expect.len() as u64);
     assert_eq!(store.get("hot/t/1.hot").unwrap(), expect);
 
     let mut late = store.create("hot/t/1.hot").unwrap();
     late.write(b"late").unwrap();
-    assert_eq!(late.finish().err().unwrap().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(late.finish("hot/t/1.hot").err().unwrap().kind(), ErrorKind::AlreadyExists);
+    let mut other = store.create("hot/t/name to come").unwrap();
+    other.write(b"other").unwrap();
+    assert_eq!(other.finish("hot/t/2.hot").unwrap(), 5);
+    assert_eq!(store.get("hot/t/2.hot").unwrap(), b"other");
+    let beside = store.create("hot/t/3.hot").unwrap().finish("hot/3.hot").err().unwrap();
+    assert_eq!(beside.kind(), ErrorKind::InvalidInput, "a name in another directory");
+    assert_eq!(store.list("").unwrap().len(), 2, "no temporary is left");
     assert_eq!(store.get("hot/t/1.hot").unwrap(), expect);
 }
 

@@ -8,11 +8,12 @@ use pulsora_model::Result;
 
 use super::bench::BenchArgs;
 use super::check::CheckArgs;
+use super::compact::CompactArgs;
 use super::completions::CompletionsArgs;
 use super::config::ConfigArgs;
 use super::import::ImportArgs;
 use super::sql::SqlArgs;
-use super::{bench, check, completions, config, flags, import, report, serve, sql};
+use super::{bench, check, compact, completions, config, flags, import, report, serve, sql};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +23,7 @@ Examples:
   pulsora sql \"SELECT symbol, max(high) FROM prices GROUP BY symbol\"
   pulsora sql                                          a prompt
   pulsora check --data-dir ./data
+  pulsora compact --data-dir ./data
   pulsora bench ingest --protocol msgpack              how fast this machine is";
 
 const SERVE_EXAMPLES: &str = "\
@@ -87,6 +89,10 @@ pub(super) fn root() -> Command {
             "check",
             "Verify every checksum of a data directory at rest",
         ))
+        .subcommand(command::<CompactArgs>(
+            "compact",
+            "Merge the segments of a data directory at rest, and turn cold ones into Parquet",
+        ))
         .subcommand(command::<BenchArgs>(
             "bench",
             "Measure how fast this machine takes rows in and answers queries",
@@ -128,6 +134,7 @@ fn dispatch(matches: &ArgMatches) -> Result<Outcome> {
         "sql" => sql::run(&read::<SqlArgs>(matches)?),
         "config" => config::run(&read::<ConfigArgs>(matches)?, matches),
         "check" => check::run(&read::<CheckArgs>(matches)?),
+        "compact" => compact::run(&read::<CompactArgs>(matches)?),
         "bench" => bench::run(&read::<BenchArgs>(matches)?),
         _ => completions::run(&read::<CompletionsArgs>(matches)?),
     }

@@ -1,5 +1,5 @@
 //! The command line. `command.rs` the commands and which file runs them · `flags.rs` flags from the
-//! table of configuration keys · `serve.rs`, `import/`, `sql/`, `bench/`, `config.rs`, `check.rs`,
+//! table of configuration keys · `serve.rs`, `import/`, `sql/`, `bench/`, `config.rs`, `check.rs`, `compact.rs`,
 //! `completions.rs` one command each · `client.rs` a server over HTTP · `place.rs` a server or a data
 //! directory · `report.rs` errors for people · `progress.rs` bars on terminals.
 //!
@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod client;
 mod command;
+mod compact;
 mod completions;
 mod config;
 mod flags;

@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod compact;
 mod data;
 mod embedded;
 mod information;

@@ -196,6 +196,54 @@ static KEYS: &[Key] = &[
          `skip-corrupt` leaves the damaged records out, counts them, and goes on.",
     ),
     key(
+        "compaction.enabled",
+        Kind::Bool,
+        "true",
+        None,
+        "Rewrite segments in the background: merge them, turn cold partitions into Parquet, leave deleted \
+         rows out. `false` does only what a request waits for.",
+    ),
+    key(
+        "compaction.max_jobs",
+        Kind::Count { min: 1, max: 64 },
+        "2",
+        None,
+        "Rewrites at the same time. With two or more, one is kept for small ones, so that a merge of hours \
+         of data does not keep those of the last seconds waiting.",
+    ),
+    key(
+        "compaction.memory",
+        Kind::Bytes,
+        "auto",
+        None,
+        "Memory of all rewrites: half of each one's share is for its output, half bounds how many segments \
+         it reads at once. `auto` is an eighth of memory.limit, at least 32 MiB and at most 256 MiB.",
+    ),
+    key(
+        "compaction.max_bytes_per_second",
+        Kind::Bytes,
+        "0",
+        None,
+        "Bytes per second that all rewrites read and write together; 0 has no limit. Too little lets \
+         overlapping segments pile up.",
+    ),
+    key(
+        "compaction.target_file_size",
+        Kind::Bytes,
+        "512MB",
+        None,
+        "Largest Parquet file that a rewrite makes, at least 1MB.",
+    ),
+    key(
+        "compaction.window",
+        Kind::Text,
+        "",
+        None,
+        "Hours of the day (UTC) for what can wait: cold partitions, resting ones, deleted rows. For example \
+         `22:00-06:00`, several separated by commas; empty is always. Outside go on only the merges that \
+         keep the number of overlapping segments bounded, and what a request waits for.",
+    ),
+    key(
         "wal.durability",
         Kind::Choice(&["fsync", "async", "off"]),
         "fsync",

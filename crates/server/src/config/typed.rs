@@ -8,7 +8,7 @@ use pulsora_model::series::SeriesLimits;
 use pulsora_model::time::Precision;
 use pulsora_model::{Code, Error, Name, Result};
 use pulsora_query::QUEUE_PER_SLOT;
-use pulsora_storage::{ColdFormat, Durability, Options, Recover};
+use pulsora_storage::{ColdFormat, CompactionOptions, DayWindow, Durability, Options, Recover};
 
 use super::keys::Kind;
 use super::load::{Setting, load};
@@ -22,6 +22,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `storage.*`
     pub storage: StorageConfig,
+    /// `compaction.*`
+    pub compaction: CompactionOptions,
     /// `wal.*`
     pub wal: WalConfig,
     /// `memory.*`
@@ -283,6 +285,7 @@ impl Config {
                     _ => Recover::Strict,
                 },
             },
+            compaction: read.compaction(memory.limit)?,
             wal: WalConfig {
                 durability: Durability::parse(&read.text("wal.durability"))?,
                 max_bytes: read.bytes("wal.max_bytes")?.unwrap_or(1 << 30),
@@ -363,6 +366,7 @@ impl Config {
             hot_for: self.storage.hot_for,
             retention_interval: self.storage.retention_interval,
             cold_format: self.storage.cold_format,
+            compaction: self.compaction.clone(),
             mmap: self.storage.mmap,
             cache_bytes: self.memory.cache_bytes() - self.query.cache_bytes,
             dedup_window: self.ingest.dedup_window,
@@ -377,6 +381,9 @@ const CLIENT_BYTES_MIN: u64 = 64 << 10;
 
 /// The engine, one query and the code itself fit into this; 64 MiB.
 const MEMORY_MIN: u64 = 64 << 20;
+
+/// The smallest `compaction.target_file_size`: smaller files cost more than they hold.
+const TARGET_FILE_MIN: u64 = 1_000_000;
 
 /// The smallest `tcp.buffer`: a line of a few hundred fields.
 const TCP_BUFFER_MIN: usize = 16 << 10;
@@ -404,6 +411,25 @@ impl Reader<'_> {
             series: count("limits.series_per_table", shipped.series)?,
             name_bytes: count("limits.name_bytes", shipped.name_bytes)?,
             text_bytes: text_bytes as usize,
+        })
+    }
+
+    fn compaction(&self, memory_limit: u64) -> Result<CompactionOptions> {
+        let target = self.bytes("compaction.target_file_size")?.unwrap_or(512_000_000);
+        if target < TARGET_FILE_MIN {
+            let message = format!("compaction.target_file_size of {target} bytes is too small");
+            return Err(Error::new(Code::InvalidConfig, message).hint("give at least 1MB"));
+        }
+        let windows = DayWindow::parse_list(&self.text("compaction.window"));
+        Ok(CompactionOptions {
+            enabled: self.flag("compaction.enabled")?,
+            jobs_max: self.count("compaction.max_jobs")?.unwrap_or(2),
+            memory_bytes: self
+                .bytes("compaction.memory")?
+                .unwrap_or((memory_limit / 8).clamp(32 << 20, 256 << 20)),
+            bytes_per_second: self.bytes("compaction.max_bytes_per_second")?.unwrap_or(0),
+            target_file_bytes: target,
+            windows: windows.map_err(|error| error.context("compaction.window"))?,
         })
     }
 

@@ -100,6 +100,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     queries: AtomicU64,
     running: AtomicU64,
+    ingest_bytes: AtomicU64,
     /// Connections of HTTP clients.
     pub connections: Gauge,
     /// Connections of line protocol over TCP.
@@ -147,6 +148,7 @@ impl Metrics {
             handle,
             queries: AtomicU64::new(0),
             running: AtomicU64::new(0),
+            ingest_bytes: AtomicU64::new(0),
             connections: Gauge::default(),
             tcp: Gauge::default(),
         };
@@ -190,6 +192,7 @@ impl Metrics {
     /// A body, or a piece of one, has been stored.
     pub fn ingested(&self, protocol: Protocol, rows: u64, bytes: u64, rejected: u64) {
         let label = || vec![Label::new("protocol", protocol.name())];
+        self.ingest_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.count("pulsora_ingest_rows_total", label(), rows);
         self.count("pulsora_ingest_bytes_total", label(), bytes);
         self.count("pulsora_ingest_requests_total", label(), 1);
@@ -221,6 +224,11 @@ impl Metrics {
     pub fn tcp_ended(&self, end: &'static str) {
         let label = vec![Label::new("end", end)];
         self.count("pulsora_tcp_connections_ended_total", label, 1);
+    }
+
+    /// Decompressed body bytes that were stored.
+    pub fn ingest_bytes(&self) -> u64 {
+        self.ingest_bytes.load(Ordering::Relaxed)
     }
 
     /// A request begins.

@@ -20,6 +20,9 @@ pub fn sampled(app: &App) -> String {
         memtables(&stats, &mut text);
         segments(&stats, &mut text);
         compaction(&stats, &mut text);
+        let overlapping = running.engine.compaction().overlapping_max;
+        let help = "Most segments of one partition that may hold the same rows.";
+        gauge(&mut text, "pulsora_overlapping_segments_max", help, overlapping);
         caches(&stats.cache, running.queries.plans(), &mut text);
         pool(app, &mut text);
     }
@@ -168,6 +171,12 @@ fn compaction(stats: &EngineStats, text: &mut Text) {
     counter(text, "pulsora_conversions_total", conversions, stats.conversions);
     let overtaken = "Rewrites given up because rows of their inputs were replaced or dropped.";
     counter(text, "pulsora_compactions_overtaken_total", overtaken, stats.compactions_overtaken);
+    let cancelled = "Rewrites ended by a request, a drop or the end of the server.";
+    counter(text, "pulsora_compactions_cancelled_total", cancelled, stats.compactions_cancelled);
+    let running = "Rewrites that run.";
+    gauge(text, "pulsora_compaction_jobs", running, stats.compactions_running);
+    let replaced = "Segments that rewrites replaced.";
+    counter(text, "pulsora_compacted_segments_total", replaced, stats.compacted_segments);
     let errors = "Rewrites that failed (they are tried again).";
     counter(text, "pulsora_compaction_errors_total", errors, stats.compaction_errors);
     counter(text, "pulsora_compacted_rows_total", "Rows rewritten.", stats.compacted_rows);
@@ -199,6 +208,8 @@ fn caches(blocks: &CacheFigures, plans: PlanStats, text: &mut Text) {
 fn segments(stats: &EngineStats, text: &mut Text) {
     gauge(text, "pulsora_segments", "Segments.", stats.segments);
     gauge(text, "pulsora_segment_bytes", "Bytes of segments on disk.", stats.segment_bytes);
+    let live = "Bytes of segments less the share of deleted rows.";
+    gauge(text, "pulsora_segment_live_bytes", live, stats.live_bytes);
     gauge(text, "pulsora_segment_rows", "Rows in segments.", stats.segment_rows);
     gauge(text, "pulsora_hot_segments", "Hot ones among the segments.", stats.hot_segments);
     gauge(text, "pulsora_hot_bytes", "Bytes of hot segments on disk.", stats.hot_bytes);

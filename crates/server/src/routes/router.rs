@@ -6,7 +6,7 @@ use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result};
 
 use super::{
-    arc, databases, dispatch, health, influx, line, msgpack, operations, otlp, queries,
+    arc, compaction, databases, dispatch, health, influx, line, msgpack, operations, otlp, queries,
     remote_write, retention, row_ingest, row_query, sql, tables,
 };
 use crate::app::App;
@@ -64,6 +64,7 @@ fn all() -> Vec<(&'static str, MethodRouter<App>)> {
     ];
     routes.extend(of_influx());
     routes.extend(of_rows_that_leave());
+    routes.extend(of_compaction());
     routes.extend([
         ("/api/v1/query/estimate", post(arc::estimate)),
         ("/api/v1/measurements", get(arc::measurements)),
@@ -94,6 +95,26 @@ fn of_rows_that_leave() -> [(&'static str, MethodRouter<App>); 6] {
         ),
         ("/api/v1/retention/{id}/execute", post(retention::run)),
         ("/api/v1/retention/{id}/executions", get(retention::executions)),
+    ]
+}
+
+/// What compaction does, and asking for it.
+fn of_compaction() -> [(&'static str, MethodRouter<App>); 14] {
+    [
+        ("/api/v1/compaction/status", get(compaction::status)),
+        ("/api/v1/compaction/stats", get(compaction::stats)),
+        ("/api/v1/compaction/candidates", get(compaction::candidates)),
+        ("/api/v1/compaction/jobs", get(compaction::jobs)),
+        ("/api/v1/compaction/jobs/{id}", delete(compaction::cancel)),
+        ("/api/v1/compaction/history", get(compaction::history)),
+        ("/api/v1/compaction/trigger", post(compaction::trigger)),
+        ("/api/compaction/status", get(compaction::status)),
+        ("/api/compaction/stats", get(compaction::stats)),
+        ("/api/compaction/candidates", get(compaction::candidates)),
+        ("/api/compaction/jobs", get(compaction::jobs)),
+        ("/api/compaction/jobs/{id}", delete(compaction::cancel)),
+        ("/api/compaction/history", get(compaction::history)),
+        ("/api/compaction/trigger", post(compaction::trigger)),
     ]
 }
 

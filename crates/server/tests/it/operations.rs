@@ -66,3 +66,52 @@ async fn a_shutdown_loses_nothing() {
     assert_eq!(bed.get("/tables/m/count").await.json()["data"]["count"], 3);
     bed.server.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction() {
+    let settings = [("compaction.enabled", "false"), ("storage.hot_for", "1000d")];
+    let bed = Bed::with(&settings).await;
+    for n in 1..=5 {
+        let line = format!("cpu,host=a v={n} {n}\ncpu,host=b v={n} {n}");
+        bed.post("/write?precision=s", "", line).await.expect(204);
+        bed.send("POST", "/api/v1/flush", &[], b"").await.expect(200);
+    }
+    let get =
+        async |path: &str| bed.get(&format!("/api/v1/compaction/{path}")).await.expect(200).json();
+    let status = get("status").await;
+    assert_eq!(
+        status["manager"],
+        json!({"active_jobs":0,"max_jobs":2,"total_completed":0,"total_failed":0})
+    );
+    assert_eq!(status["schedulers"]["hourly"]["enabled"], false);
+    assert_eq!(status["overlapping_segments_max"], 5);
+    assert_eq!(get("candidates").await, json!({"count":0,"candidates":[]}));
+    let trigger = async |query: &str| {
+        bed.send("POST", &format!("/api/v1/compaction/trigger{query}"), &[], b"").await
+    };
+    let done = trigger("?table=cpu&wait=true").await.expect(200).json();
+    assert_eq!((&done["status"], &done["table"]), (&json!("completed"), &json!("cpu")));
+    let stats = get("stats").await;
+    assert_eq!(stats["total_jobs_completed"], 1);
+    assert_eq!(stats["total_files_compacted"], 5);
+    assert!(stats["write_amplification"]["compaction"].as_f64().unwrap() > 0.0);
+    assert_eq!(stats["space_amplification"]["segments"], 1.0);
+    assert_eq!(stats["recent_jobs"], get("history?limit=1").await["recent_jobs"]);
+    let job = &stats["recent_jobs"][0];
+    let expected = json!({
+        "job_id": "1", "database": "default", "measurement": "cpu", "tier": "hot",
+        "partition_path": "default/cpu/1970", "reason": "demanded", "status": "completed",
+        "files_compacted": 5, "files_written": 1, "rows_before": 10, "rows_after": 10,
+    });
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&job[key], value, "{key} of {job}");
+    }
+    assert_eq!(get("jobs").await, json!({"active_jobs":0,"jobs":[]}));
+    assert_eq!(bed.get("/tables/cpu/count").await.json()["data"]["count"], 10);
+    trigger("").await.expect(200);
+    assert_eq!(trigger("?table=none").await.refusal(), (404, "table_not_found".into()));
+    assert_eq!(trigger("?tabel=cpu").await.refusal(), (400, "unknown_parameter".into()));
+    let cancel = bed.send("DELETE", "/api/compaction/jobs/7", &[], b"").await;
+    assert_eq!(cancel.refusal(), (404, "job_not_found".into()));
+    bed.server.shutdown().await.unwrap();
+}

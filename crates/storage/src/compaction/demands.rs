@@ -25,7 +25,6 @@ impl Demands {
     }
 
     /// The segments that are demanded now.
-    #[allow(dead_code)] // until the plan takes them
     pub fn segments(&self) -> BTreeSet<SegmentId> {
         self.0.lock().keys().copied().collect()
     }

@@ -1,11 +1,12 @@
-//! How a finished rewrite reaches the flush task, which owns the manifest, and how its answer comes
-//! back. One rewrite at a time.
+//! How finished rewrites reach the flush task, which owns the manifest, and how its answers come back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pulsora_model::{Error, TableId};
 
+use super::jobs::JobId;
 use crate::segment::{Segment, SegmentMeta};
 
 /// A rewrite whose outputs are durable and not yet named by any edit.
@@ -25,17 +26,14 @@ pub(crate) enum Answer {
     Failed(Error),
 }
 
-/// The place between the two tasks.
+/// The place between the tasks.
 #[derive(Default)]
 pub(crate) struct Handover {
-    /// Guards whose turn it is.
-    turn: Mutex<Turn>,
+    /// Guards where each rewrite that was offered is.
+    turns: Mutex<BTreeMap<JobId, Turn>>,
 }
 
-#[derive(Default)]
 enum Turn {
-    #[default]
-    Nobody,
     Offered(Finished),
     /// The flush task is at it.
     Taken,
@@ -44,39 +42,47 @@ enum Turn {
 
 impl Handover {
     /// Puts a finished rewrite there.
-    pub fn offer(&self, finished: Finished) {
-        *self.turn.lock() = Turn::Offered(finished);
+    pub fn offer(&self, job: JobId, finished: Finished) {
+        self.turns.lock().insert(job, Turn::Offered(finished));
     }
 
-    /// Takes it if it is `wanted` now: by the flush task to commit it, or back at the end.
-    pub fn take_offer(&self, wanted: impl FnOnce(&Finished) -> bool) -> Option<Finished> {
-        let mut turn = self.turn.lock();
-        match std::mem::replace(&mut *turn, Turn::Taken) {
-            Turn::Offered(finished) if wanted(&finished) => Some(finished),
-            other => {
-                *turn = other;
-                None
-            }
+    /// Takes the oldest one that nobody has taken and that is `wanted` now: by the flush task, to commit and
+    /// answer it.
+    pub fn take_offer(&self, wanted: impl Fn(&Finished) -> bool) -> Option<(JobId, Finished)> {
+        let mut turns = self.turns.lock();
+        let is_wanted = |turn: &Turn| matches!(turn, Turn::Offered(finished) if wanted(finished));
+        let job = *turns.iter().find(|(_, turn)| is_wanted(turn))?.0;
+        match turns.insert(job, Turn::Taken)? {
+            Turn::Offered(finished) => Some((job, finished)),
+            Turn::Taken | Turn::Answered(_) => None,
         }
     }
 
-    pub fn answer(&self, answer: Answer) {
-        *self.turn.lock() = Turn::Answered(answer);
+    pub fn answer(&self, job: JobId, answer: Answer) {
+        self.turns.lock().insert(job, Turn::Answered(answer));
     }
 
-    pub fn take_answer(&self) -> Option<Answer> {
-        let mut turn = self.turn.lock();
-        match std::mem::take(&mut *turn) {
-            Turn::Answered(answer) => Some(answer),
-            other => {
-                *turn = other;
-                None
-            }
+    /// The answer, if it is there.
+    pub fn take_answer(&self, job: JobId) -> Option<Answer> {
+        let mut turns = self.turns.lock();
+        if !matches!(turns.get(&job), Some(Turn::Answered(_))) {
+            return None;
+        }
+        match turns.remove(&job) {
+            Some(Turn::Answered(answer)) => Some(answer),
+            _ => None,
         }
     }
 
-    /// Whether a rewrite waits for its answer.
-    pub fn is_busy(&self) -> bool {
-        matches!(*self.turn.lock(), Turn::Offered(_) | Turn::Taken)
+    /// Takes an offer back that the flush task has not taken.
+    pub fn withdraw(&self, job: JobId) -> Option<Finished> {
+        let mut turns = self.turns.lock();
+        if !matches!(turns.get(&job), Some(Turn::Offered(_))) {
+            return None;
+        }
+        match turns.remove(&job) {
+            Some(Turn::Offered(finished)) => Some(finished),
+            _ => None,
+        }
     }
 }

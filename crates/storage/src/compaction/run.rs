@@ -1,405 +1,262 @@
-//! The compaction task: one rewrite at a time, from the plan to what the flush task commits.
+//! The compaction tasks: one job each at a time, from the plan to what the flush task commits. At the end
+//! of the engine they give up and remove what they have written.
 //!
-//! Memory is one batch of each input and the output segment that is being written. While writes
-//! arrive it works a third of the time, beside a flush a tenth; at the end of the engine it gives up and removes what it has
-//! written.
-//!
-//! Invariants: outputs are durable before they are offered; what no edit will name is removed; a
-//! rewrite that fails is tried again later, and nothing else is touched by its failure.
+//! Invariants: outputs are durable before they are offered; what no edit will name is removed; a job that
+//! fails is tried again later, and nothing else is touched by its failure.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::UInt32Type;
 use pulsora_env::Step;
-use pulsora_model::partition::Window;
-use pulsora_model::{Code, Error, Result, SegmentId, TableId, TableSchema};
+use pulsora_model::{Code, Error};
 
 use super::handover::{Answer, Finished};
-use super::plan::{Plan, Work, plan};
+use super::jobs::Job;
+use super::plan::{Asked, Plan, Reason, Work, plan};
+use super::report::{JobReport, JobStatus, names};
+use super::rewrite::rewrite;
 use crate::engine::Shared;
-use crate::flush::output::{OpenSegment, Output, discard};
-use crate::read::{Published, rewrite_stream};
-use crate::retention::kept;
-use crate::segment::{Segment, SegmentDraft, SegmentFormat, SegmentMeta};
+use crate::flush::output::discard;
+use crate::read::Published;
+use crate::segment::SegmentFormat;
 
 /// How often time alone is looked at: partitions rest and turn cold by the second at most.
 const TICK: Duration = Duration::from_secs(1);
+/// And where everything is Parquet, which can only become less of it.
+const SLOW_TICK: Duration = Duration::from_secs(10);
 
-/// A segment ends with the series that reaches one of these: what a rewrite holds in memory.
-const SEGMENT_BYTES: usize = 64 << 20;
-const SEGMENT_ROWS: u64 = 16 << 20;
-
-/// A series that alone is this much larger is cut all the same.
-const SERIES_FACTOR: usize = 2;
-
-/// Work between two rests: short against what a query takes, long against a rest's own cost.
-const SLICE: Duration = Duration::from_millis(10);
-/// Rests for each slice while writes arrive, so that they leave it a third of one core, and while a flush
-/// has work as well: what cannot be flushed in time must wait, a merge only makes later reads faster.
-const RESTS: u32 = 2;
-const RESTS_BESIDE_FLUSH: u32 = 9;
-/// With this many hot segments a merge gives way to flushes no longer: at a flush of 64 MiB a second that is
-/// a quarter of an hour of load, and each segment costs an open file and about 10 KiB of memory.
-const DEBT_MAX: usize = 1_024;
-const REST_MAX: Duration = Duration::from_millis(100);
-
-/// The first wait after a failure, doubled by each further one.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRY_DOUBLINGS_MAX: u32 = 9;
-
-/// A partition and what was to be done.
-type Key = (TableId, Window, Work);
-
-/// The state of the compaction task.
+/// The state of a compaction task.
 pub(crate) struct Compactor {
     shared: Arc<Shared>,
-    failures: HashMap<Key, Failure>,
-    /// Nothing is begun before this moment, monotonic.
-    not_before_ns: u64,
     /// What was offered to the flush task.
-    offered: Option<Figures>,
+    offered: Option<Offered>,
 }
 
-/// Failures of a rewrite in a row.
-#[derive(Clone, Copy, Default)]
-struct Failure {
-    count: u32,
-    not_before_ns: u64,
-}
-
-/// A rewrite in figures.
-struct Figures {
-    key: Key,
-    name: String,
+/// A job that waits for its answer, with its outputs in figures.
+struct Offered {
+    job: Arc<Job>,
+    segments: u64,
     rows: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    started_ns: u64,
+    bytes: u64,
 }
 
 impl Compactor {
     pub fn new(shared: Arc<Shared>) -> Compactor {
-        Compactor { shared, failures: HashMap::new(), not_before_ns: 0, offered: None }
+        Compactor { shared, offered: None }
     }
 
-    /// One step of the task: at most one rewrite.
+    /// One step of the task: at most one job.
     pub fn step(&mut self) -> Step {
-        if self.is_closing() {
+        if self.shared.is_closing() {
             return self.close();
         }
-        if let Some(answer) = self.shared.handover.take_answer() {
-            self.settle(answer);
+        if let Some(offered) = self.offered.take() {
+            match self.shared.handover.take_answer(offered.job.id) {
+                Some(answer) => self.settle(&offered, answer),
+                None => {
+                    self.offered = Some(offered);
+                    return Step::Wait(None);
+                }
+            }
         }
-        if self.shared.handover.is_busy() || self.shared.poisoned().is_some() {
+        if self.shared.poisoned().is_some() {
             return Step::Wait(None);
         }
-        let published = self.shared.published.load_full();
-        match self.choose(&published) {
-            Some(plan) => self.work(&published, &plan),
-            // Without hot segments only a flush can bring work, and it wakes this task.
-            None => Step::Wait(has_hot(&published).then_some(TICK)),
+        match self.begin() {
+            Some((published, job)) => {
+                // There may be more to do, for another task.
+                self.shared.wake_compaction();
+                self.work(&published, job)
+            }
+            None => Step::Wait(self.patience()),
         }
-    }
-
-    fn is_closing(&self) -> bool {
-        self.shared.closing.load(Ordering::Acquire)
     }
 
     /// What the flush task has not taken is taken back.
     fn close(&mut self) -> Step {
-        if let Some(finished) = self.shared.handover.take_offer(|_| true) {
-            discard(&*self.shared.store, &finished.added, &[]);
+        if let Some(offered) = self.offered.take() {
+            if let Some(finished) = self.shared.handover.withdraw(offered.job.id) {
+                discard(&*self.shared.store, &finished.added, &[]);
+            }
+            self.end(&offered.job, JobStatus::Cancelled, None);
         }
         let ended = Error::new(Code::Closed, "the server is shutting down");
         self.shared.answer_conversions(None, &ended);
+        self.shared.jobs.refuse(None, &ended);
         Step::Done
+    }
+
+    /// How long until time alone may bring work.
+    fn patience(&self) -> Option<Duration> {
+        let published = self.shared.published.load();
+        let mut formats = published.version.segments().map(|segment| segment.meta.format);
+        let first = formats.next()?;
+        let hot = first == SegmentFormat::Hot || formats.any(|format| format == SegmentFormat::Hot);
+        Some(if hot || self.shared.jobs.is_demanded() { TICK } else { SLOW_TICK })
     }
 
     // ---- choosing --------------------------------------------------------------------------
 
-    fn choose(&self, published: &Published) -> Option<Plan> {
-        let now_ns = self.shared.env.clock.monotonic_ns();
-        let demanded = self.shared.demanded_cold();
-        if !self.shared.has_reserve() {
-            let message = "the disk has room for flushes only";
-            self.shared.answer_conversions(None, &Error::new(Code::DiskFull, message));
+    /// Begins the first plan that may be begun.
+    fn begin(&self) -> Option<(Arc<Published>, Arc<Job>)> {
+        let shared = &*self.shared;
+        if !shared.has_reserve() {
+            let error = Error::new(Code::DiskFull, "the disk has room for flushes only");
+            shared.answer_conversions(None, &error);
+            shared.jobs.refuse(None, &error);
             return None;
         }
-        if now_ns < self.not_before_ns {
-            return None;
-        }
-        let wall_ns = self.shared.env.clock.wall_ns();
-        let ready = |plan: &Plan| {
-            let failure = self.failures.get(&(plan.table, plan.window, plan.work));
-            failure.is_none_or(|failure| failure.not_before_ns <= now_ns)
-                && !self.shared.corrections.claims(plan.table)
-                && (plan.work == Work::Merge
-                    || demanded.contains_key(&plan.table)
-                    || !in_memory(published, plan))
-        };
-        let plans = plan(&published.version, &self.shared.options, &demanded, wall_ns);
-        plans.into_iter().find(ready)
+        let (now_ns, wall_ns) = self.now();
+        let cold = shared.demanded_cold();
+        let mut state = shared.jobs.state();
+        let published = shared.published.load_full();
+        let (merged, busy) = (state.merged(), state.busy());
+        let segments = shared.demands.segments();
+        let asked = Asked { cold: &cold, merged: &merged, segments: &segments, busy: &busy };
+        let plans = plan(&published.version, &shared.options, asked, wall_ns);
+        let done = state.satisfied(&plans);
+        let jobs_max = shared.options.compaction.jobs_max;
+        let chosen = plans.into_iter().find(|plan| {
+            state.may_begin(plan, now_ns, jobs_max)
+                && !shared.corrections.claims(plan.table)
+                && !is_still_written(&published, plan)
+        });
+        let job = chosen.map(|plan| {
+            let names = names(&published, plan.table);
+            state.begin(|id| Job::new(id, plan, names, (now_ns, wall_ns)))
+        });
+        drop(state);
+        done.into_iter().for_each(|waiting| waiting.answer());
+        Some((published, job?))
     }
 
-    // ---- one rewrite -----------------------------------------------------------------------
+    fn now(&self) -> (u64, i64) {
+        let clock = &self.shared.env.clock;
+        (clock.monotonic_ns(), clock.wall_ns())
+    }
 
-    fn work(&mut self, published: &Published, plan: &Plan) -> Step {
-        let started_ns = self.shared.env.clock.monotonic_ns();
-        let name = name(published, plan);
-        let key = (plan.table, plan.window, plan.work);
+    // ---- one job ---------------------------------------------------------------------------
+
+    fn work(&mut self, published: &Published, job: Arc<Job>) -> Step {
         // A panic is a defect of a reader or writer; a flush would still be right to go on.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.rewrite(published, plan)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| rewrite(&self.shared, published, &job)))
             .unwrap_or_else(|_| Err(Error::internal("it broke an invariant of the engine")));
         match outcome {
-            Ok(Some(finished)) => {
-                let rows = finished.added.iter().map(|meta| meta.rows).sum();
-                let bytes_out = finished.added.iter().map(|meta| meta.length).sum();
-                let bytes_in = plan.bytes;
-                self.offered = Some(Figures { key, name, rows, bytes_in, bytes_out, started_ns });
-                self.shared.handover.offer(finished);
-                self.shared.wake_flush();
-                Step::Wait(None)
+            Ok(Some(finished)) => self.offer(job, finished),
+            Ok(None) => {
+                self.shared.counters.compaction.cancelled.fetch_add(1, Ordering::Relaxed);
+                self.end(&job, JobStatus::Cancelled, None);
+                Step::Again
             }
-            // The table is gone, or the engine ends.
-            Ok(None) => Step::Again,
             Err(error) => {
-                self.failed(key, &name, &error);
+                self.failed(&job, &error);
                 Step::Again
             }
         }
     }
 
-    /// `None` when nobody wants it any more.
-    fn rewrite(&self, published: &Published, plan: &Plan) -> Result<Option<Finished>> {
-        let Some(schema) = published.catalog.table_by_id(plan.table) else { return Ok(None) };
-        let Some(database) = published.catalog.database_name(schema.database) else {
-            return Ok(None);
-        };
-        let units = units(published, plan)?;
-        let inputs: Vec<Segment> = units.iter().flatten().cloned().collect();
-        let metas: Vec<&SegmentMeta> = inputs.iter().map(|input| &*input.meta).collect();
-        let draft = |id: SegmentId| SegmentDraft {
-            id,
-            database,
-            schema: &schema,
-            written_ns: metas.iter().map(|meta| meta.written_ns).max().unwrap_or(0),
-            level: 1,
-            window: plan.window,
-            first: metas.iter().map(|meta| meta.first).min().unwrap_or_default(),
-            last: metas.iter().map(|meta| meta.last).max().unwrap_or_default(),
-        };
-        let format = match plan.work {
-            Work::Merge => SegmentFormat::Hot,
-            Work::Convert => SegmentFormat::Parquet,
-        };
-        let open = || {
-            OpenSegment::new(draft(self.shared.segment_ids.next()), format, &self.shared.options)
-        };
-        let mut output = Output::new(&*self.shared.store);
-        let mut segment: Option<OpenSegment<'_>> = None;
-        let mut pace = Pace::new(&self.shared);
-        let mut before: Option<Vec<Option<String>>> = None;
-        let now_ns = self.shared.env.clock.wall_ns();
-        let kept = kept(&published.catalog, &schema, now_ns);
-        for batch in rewrite_stream(&units, &schema, kept)? {
-            if self.is_closing() {
-                return Ok(None);
-            }
-            let mut batch = batch?;
-            if let Some(full) = segment.take_if(|segment| is_full(segment)) {
-                let same = match &before {
-                    Some(before) if !is_huge(&full) => leading(&batch, &schema, before),
-                    _ => 0,
-                };
-                let mut full = full;
-                full.write(&batch.slice(0, same))?;
-                if same < batch.num_rows() {
-                    output.add(full, database, &schema)?;
-                } else {
-                    segment = Some(full);
-                }
-                batch = batch.slice(same, batch.num_rows() - same);
-            }
-            if batch.num_rows() > 0 {
-                before = Some(key_of(&batch, &schema, batch.num_rows() - 1));
-                let segment = match &mut segment {
-                    Some(segment) => segment,
-                    none => none.insert(open()?),
-                };
-                segment.write(&batch)?;
-            }
-            pace.rest();
-        }
-        if let Some(segment) = segment {
-            output.add(segment, database, &schema)?;
-        }
-        let added = output.finish()?;
-        Ok(Some(Finished { table: plan.table, inputs, added }))
+    fn offer(&mut self, job: Arc<Job>, finished: Finished) -> Step {
+        let id = job.id;
+        self.offered = Some(Offered {
+            job,
+            segments: finished.added.len() as u64,
+            rows: finished.added.iter().map(|meta| meta.rows).sum(),
+            bytes: finished.added.iter().map(|meta| meta.length).sum(),
+        });
+        self.shared.handover.offer(id, finished);
+        self.shared.wake_flush();
+        Step::Wait(None)
     }
 
     // ---- what became of it -----------------------------------------------------------------
 
-    fn settle(&mut self, answer: Answer) {
-        let Some(figures) = self.offered.take() else { return };
-        let counters = &self.shared.counters.compaction;
-        let spent_ns = self.shared.env.clock.monotonic_ns().saturating_sub(figures.started_ns);
-        counters.ns.fetch_add(spent_ns, Ordering::Relaxed);
+    fn settle(&self, offered: &Offered, answer: Answer) {
         match answer {
-            Answer::Committed => {
-                let runs = match figures.key.2 {
-                    Work::Merge => &counters.merges,
-                    Work::Convert => &counters.conversions,
-                };
-                runs.fetch_add(1, Ordering::Relaxed);
-                counters.rows.fetch_add(figures.rows, Ordering::Relaxed);
-                counters.bytes_in.fetch_add(figures.bytes_in, Ordering::Relaxed);
-                counters.bytes_out.fetch_add(figures.bytes_out, Ordering::Relaxed);
-                self.failures.remove(&figures.key);
-                tracing::debug!(
-                    rows = figures.rows,
-                    bytes_in = figures.bytes_in,
-                    bytes_out = figures.bytes_out,
-                    ms = spent_ns / 1_000_000,
-                    "{}",
-                    figures.name
-                );
-            }
+            Answer::Committed => self.committed(offered),
             Answer::Overtaken => {
-                counters.overtaken.fetch_add(1, Ordering::Relaxed);
+                self.shared.counters.compaction.overtaken.fetch_add(1, Ordering::Relaxed);
+                self.end(&offered.job, JobStatus::Overtaken, None);
             }
-            Answer::Failed(error) => self.failed(figures.key, &figures.name, &error),
+            Answer::Failed(error) => self.failed(&offered.job, &error),
         }
     }
 
-    fn failed(&mut self, key: Key, name: &str, error: &Error) {
-        self.shared.counters.compaction.errors.fetch_add(1, Ordering::Relaxed);
+    fn committed(&self, offered: &Offered) {
+        let Offered { job, rows, bytes, .. } = offered;
+        let counters = &self.shared.counters.compaction;
+        let runs = match job.plan.work {
+            Work::Merge => &counters.merges,
+            Work::Convert => &counters.conversions,
+        };
+        runs.fetch_add(1, Ordering::Relaxed);
+        let inputs = job.plan.segments().count() as u64;
+        counters.segments_in.fetch_add(inputs, Ordering::Relaxed);
+        counters.rows.fetch_add(*rows, Ordering::Relaxed);
+        counters.bytes_in.fetch_add(job.plan.bytes, Ordering::Relaxed);
+        counters.bytes_out.fetch_add(*bytes, Ordering::Relaxed);
+        let reason = job.plan.reason.name();
+        tracing::debug!(
+            rows,
+            bytes_in = job.plan.bytes,
+            bytes_out = bytes,
+            reason,
+            "{}",
+            job.name()
+        );
+        self.end(job, JobStatus::Completed, Some(offered));
+    }
+
+    fn failed(&self, job: &Job, error: &Error) {
+        let name = job.name();
         tracing::warn!(%error, "{name} failed; its inputs stay as they are, and it is tried again");
+        self.shared.counters.compaction.errors.fetch_add(1, Ordering::Relaxed);
         *self.shared.counters.compaction.last_error.lock() = Some(format!("{name}: {error}"));
-        if key.2 == Work::Convert {
-            self.shared.answer_conversions(Some(key.0), error);
+        if job.plan.work == Work::Convert {
+            self.shared.answer_conversions(Some(job.plan.table), error);
         }
+        self.shared.jobs.refuse(Some(job.plan.table), error);
         let published = self.shared.published.load();
-        self.failures.retain(|(table, ..), _| published.catalog.table_by_id(*table).is_some());
-        let failure = self.failures.entry(key).or_default();
-        let wait = RETRY * (1 << failure.count.min(RETRY_DOUBLINGS_MAX));
-        failure.count += 1;
-        let now_ns = self.shared.env.clock.monotonic_ns();
-        failure.not_before_ns = now_ns.saturating_add(wait.as_nanos() as u64);
-        if error.code() == Code::DiskFull {
-            // What is left is for flushes.
-            self.not_before_ns = failure.not_before_ns;
+        let exists = |table| published.catalog.table_by_id(table).is_some();
+        // What is left of a full disk is for flushes.
+        let everything = error.code() == Code::DiskFull;
+        self.shared.jobs.failed(job, self.now().0, everything, exists);
+        let (now, mut report) = (self.now(), JobReport::of(job, self.now()));
+        report.error = Some(error.to_string());
+        self.note(job, report, JobStatus::Failed, now);
+    }
+
+    fn end(&self, job: &Job, status: JobStatus, offered: Option<&Offered>) {
+        let now = self.now();
+        let mut report = JobReport::of(job, now);
+        if let Some(offered) = offered {
+            report.segments_out = offered.segments;
+            (report.rows_out, report.bytes_out) = (offered.rows, offered.bytes);
+            report.rows_read = report.rows_in;
         }
+        self.note(job, report, status, now);
+    }
+
+    fn note(&self, job: &Job, mut report: JobReport, status: JobStatus, now: (u64, i64)) {
+        let spent_ns = now.0.saturating_sub(job.started_ns);
+        self.shared.counters.compaction.ns.fetch_add(spent_ns, Ordering::Relaxed);
+        (report.status, report.ended_ns) = (status, now.1);
+        self.shared.jobs.end(job, report, now.0);
     }
 }
 
-fn has_hot(published: &Published) -> bool {
-    let mut segments = published.version.tables.values().flat_map(|table| &table.segments);
-    segments.any(|segment| segment.meta.format == SegmentFormat::Hot)
+/// Whether time alone made the plan, and a memtable has rows of the partition: then its last write is not
+/// what its segments say.
+fn is_still_written(published: &Published, plan: &Plan) -> bool {
+    let by_time = plan.work == Work::Convert && matches!(plan.reason, Reason::Cold | Reason::Rest);
+    by_time && in_memory(published, plan)
 }
 
-/// Whether a memtable has rows of the partition: then its last write is not what its segments say.
 fn in_memory(published: &Published, plan: &Plan) -> bool {
     let views = published.memtables.get(&plan.table).into_iter().flatten();
     let mut chunks = views.flat_map(|view| &view.chunks).filter(|chunk| {
         chunk.min_time_ns < plan.window.end_ns && plan.window.start_ns <= chunk.max_time_ns
     });
     chunks.any(|chunk| chunk.time.iter().any(|time| plan.window.contains(*time)))
-}
-
-fn name(published: &Published, plan: &Plan) -> String {
-    let what = match plan.work {
-        Work::Merge => "merge",
-        Work::Convert => "conversion to Parquet",
-    };
-    let schema = published.catalog.table_by_id(plan.table);
-    let table = schema.map_or_else(|| plan.table.to_string(), |schema| schema.name.to_string());
-    let inputs: Vec<String> = plan.units.iter().flatten().map(ToString::to_string).collect();
-    format!("{what} of segments {} of table {table:?}", inputs.join(", "))
-}
-
-/// The segments of a plan, which was made from this version.
-fn units(published: &Published, plan: &Plan) -> Result<Vec<Vec<Segment>>> {
-    let segments = published.version.table(plan.table);
-    let find = |id: &SegmentId| {
-        let found = segments.iter().find(|segment| segment.meta.id == *id).cloned();
-        found.ok_or_else(|| Error::internal(format!("segment {id} is not in its version")))
-    };
-    plan.units.iter().map(|unit| unit.iter().map(find).collect()).collect()
-}
-
-fn is_full(segment: &OpenSegment<'_>) -> bool {
-    segment.size_bytes() >= SEGMENT_BYTES || segment.rows() >= SEGMENT_ROWS
-}
-
-fn is_huge(segment: &OpenSegment<'_>) -> bool {
-    segment.size_bytes() >= SERIES_FACTOR * SEGMENT_BYTES
-        || segment.rows() >= SERIES_FACTOR as u64 * SEGMENT_ROWS
-}
-
-/// The tags of a row.
-fn key_of(batch: &RecordBatch, schema: &TableSchema, row: usize) -> Vec<Option<String>> {
-    schema.tags().map(|tag| tag_at(batch, &tag.name, row).map(str::to_owned)).collect()
-}
-
-fn tag_at<'a>(batch: &'a RecordBatch, tag: &str, row: usize) -> Option<&'a str> {
-    let values = batch.column_by_name(tag)?.as_dictionary_opt::<UInt32Type>()?;
-    let key = values.key(row)?;
-    Some(values.values().as_string_opt::<i32>()?.value(key))
-}
-
-/// How many rows from the start are of the series `key`. Without tags none needs to stay together.
-fn leading(batch: &RecordBatch, schema: &TableSchema, key: &[Option<String>]) -> usize {
-    let tags: Vec<&str> = schema.tags().map(|tag| tag.name.as_str()).collect();
-    if tags.is_empty() {
-        return 0;
-    }
-    let same = |row: &usize| {
-        tags.iter().zip(key).all(|(tag, value)| tag_at(batch, tag, *row) == value.as_deref())
-    };
-    (0..batch.num_rows()).take_while(same).count()
-}
-
-/// Keeps a rewrite from taking a core away from writes.
-struct Pace<'a> {
-    shared: &'a Shared,
-    started_ns: u64,
-    rows_written: u64,
-}
-
-impl<'a> Pace<'a> {
-    fn new(shared: &'a Shared) -> Pace<'a> {
-        let started_ns = shared.env.clock.monotonic_ns();
-        Pace {
-            shared,
-            started_ns,
-            rows_written: shared.counters.rows_written.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Lets others work, for longer the longer this has worked, if writes have come meanwhile.
-    fn rest(&mut self) {
-        let clock = &self.shared.env.clock;
-        let worked = Duration::from_nanos(clock.monotonic_ns().saturating_sub(self.started_ns));
-        let rows_written = self.shared.counters.rows_written.load(Ordering::Relaxed);
-        let busy = worked >= SLICE && rows_written != self.rows_written;
-        let time = if busy { (worked * self.rests()).min(REST_MAX) } else { Duration::ZERO };
-        self.shared.env.tasks.pause(time);
-        if worked >= SLICE {
-            (self.started_ns, self.rows_written) = (clock.monotonic_ns(), rows_written);
-        }
-    }
-
-    /// Rests for each slice while writes arrive.
-    fn rests(&self) -> u32 {
-        let published = self.shared.published.load();
-        let flushing = published.memtables.values().flatten().any(|view| view.sealed);
-        let segments = published.version.tables.values().flat_map(|table| &table.segments);
-        let hot = segments.filter(|segment| segment.meta.format == SegmentFormat::Hot);
-        if flushing && hot.count() < DEBT_MAX { RESTS_BESIDE_FLUSH } else { RESTS }
-    }
 }

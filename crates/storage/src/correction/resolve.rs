@@ -296,7 +296,7 @@ impl<'a> Changed<'a> {
             true => SegmentFormat::Hot,
             false => SegmentFormat::Parquet,
         };
-        OpenSegment::new(draft, format, &shared.options)
+        OpenSegment::new(draft, format, &shared.options, &*shared.store)
     }
 
     fn finish(&mut self, output: &mut Output<'_>) -> Result<()> {

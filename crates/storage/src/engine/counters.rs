@@ -40,7 +40,9 @@ pub(crate) struct CompactionCounters {
     /// Given up because an input was gone or had lost rows.
     pub overtaken: AtomicU64,
     pub errors: AtomicU64,
-    /// Of committed rewrites: rows and bytes of the outputs, bytes of the inputs.
+    pub cancelled: AtomicU64,
+    /// Of committed rewrites: segments of the inputs, rows and bytes of the outputs, bytes of the inputs.
+    pub segments_in: AtomicU64,
     pub rows: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,

@@ -1,21 +1,24 @@
 //! The handle of an open data directory. It wires the parts and holds no logic of its own.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
-use pulsora_env::{Env, block_on};
-use pulsora_model::{Code, Error, Result};
+use pulsora_env::{Env, TaskHandle, block_on};
+use pulsora_model::{Code, Error, Name, Result, Sequence, TableId};
 use tokio::sync::oneshot;
 
 use super::commit::Committer;
 use super::options::Options;
 use super::queue::Event;
 use super::recover::recover;
-use super::request::{Command, FlushFilter, Pending, Room, WriteRequest};
+use super::request::{Command, CompactFilter, FlushFilter, Pending, Receipt, Room, WriteRequest};
 use super::shared::{ROOM_UNIT, Shared};
 use super::stats::EngineStats;
 use crate::catalog::Catalog;
+use crate::compaction::report::candidates;
 use crate::compaction::run::Compactor;
+use crate::compaction::{Candidate, CompactionReport};
 use crate::correction::Correction;
 use crate::correction::run::Corrector;
 use crate::flush::run::Flusher;
@@ -41,13 +44,17 @@ impl Engine {
         let mut committer = Committer::new(Arc::clone(&shared), recovered.start);
         // Every task of the engine starts here.
         let flush = env.tasks.spawn("flush", Box::new(move || flusher.step()));
-        let mut compactor = Compactor::new(Arc::clone(&shared));
-        let compaction = env.tasks.spawn("compaction", Box::new(move || compactor.step()));
+        let compaction = (1..=shared.options.compaction.jobs_max.max(1)).map(|number| {
+            let mut compactor = Compactor::new(Arc::clone(&shared));
+            let name = format!("compaction-{number}");
+            env.tasks.spawn(&name, Box::new(move || compactor.step()))
+        });
+        let compaction: Vec<TaskHandle> = compaction.collect();
         let mut corrector = Corrector::new(Arc::clone(&shared));
         let correction = env.tasks.spawn("correction", Box::new(move || corrector.step()));
         let commit = env.tasks.spawn("commit", Box::new(move || committer.step()));
         let set = shared.flush_task.set(flush).is_ok()
-            && shared.compaction_task.set(compaction).is_ok()
+            && shared.compaction_tasks.set(compaction).is_ok()
             && shared.correction_task.set(correction).is_ok()
             && shared.commit_task.set(commit).is_ok();
         debug_assert!(set, "the tasks are started once");
@@ -117,12 +124,10 @@ impl Engine {
     pub fn close(&self) -> Result<()> {
         let outcome = block_on(self.begin_close());
         let shared = &self.shared;
-        let tasks = [&shared.commit_task, &shared.flush_task, &shared.compaction_task];
-        for task in tasks.into_iter().chain([&shared.correction_task]) {
-            if let Some(task) = task.get() {
-                task.wait_finished();
-            }
-        }
+        let single = [&shared.commit_task, &shared.flush_task, &shared.correction_task];
+        let single = single.map(OnceLock::get).into_iter().flatten();
+        let compaction = shared.compaction_tasks.get().into_iter().flatten();
+        single.chain(compaction).for_each(TaskHandle::wait_finished);
         self.shared.lock.lock().take();
         match outcome {
             Err(error) if error.code() != Code::Closed => Err(error),
@@ -178,6 +183,61 @@ impl Engine {
     /// Figures at this moment.
     pub fn stats(&self) -> EngineStats {
         EngineStats::collect(&self.shared)
+    }
+
+    /// Has everything that is in segments now made compact: in each partition one run of segments, of
+    /// Parquet where it is cold. Answered when that is done, or with what failed; a table that is
+    /// dropped meanwhile is done.
+    ///
+    /// # Errors
+    /// `database_not_found`, `table_not_found`.
+    pub fn compact(&self, filter: &CompactFilter) -> Result<Pending> {
+        let sequence = self.shared.published.load().visible;
+        let tables: BTreeMap<TableId, Sequence> =
+            self.filtered(filter)?.into_iter().map(|table| (table, sequence)).collect();
+        let (reply, answer) = oneshot::channel();
+        let receipt = Receipt { sequence, rows: 0, changed: true, duplicate: false };
+        if self.is_closing() {
+            let _waited = reply.send(Err(Error::new(Code::Closed, "the server is shutting down")));
+        } else {
+            self.shared.jobs.demand_tables(tables, receipt, reply);
+            self.shared.wake_compaction();
+        }
+        Ok(Pending(answer))
+    }
+
+    fn filtered(&self, filter: &CompactFilter) -> Result<Vec<TableId>> {
+        let catalog = self.catalog();
+        let default = || Name::literal(crate::catalog::DEFAULT_DATABASE);
+        Ok(match (&filter.database, &filter.table) {
+            (database, Some(table)) => {
+                let database = database.clone().unwrap_or_else(default);
+                vec![catalog.table(&database, table)?.id]
+            }
+            (Some(database), None) => {
+                catalog.database(database)?.tables.values().copied().collect()
+            }
+            (None, None) => catalog.tables().map(|table| table.id).collect(),
+        })
+    }
+
+    /// Compaction at this moment: settings, jobs that run and have run.
+    pub fn compaction(&self) -> CompactionReport {
+        CompactionReport::collect(&self.shared)
+    }
+
+    /// What compaction would do now, what is urgent first.
+    pub fn compaction_candidates(&self) -> Vec<Candidate> {
+        candidates(&self.shared)
+    }
+
+    /// Ends a job of compaction; what it has written is removed, and the same is left alone for ten
+    /// minutes.
+    ///
+    /// # Errors
+    /// `job_not_found` when none of this number runs.
+    pub fn cancel_compaction(&self, job: u64) -> Result<()> {
+        self.shared.jobs.cancel(job)
     }
 
     /// Whether [`Engine::begin_close`] has been called and handled.

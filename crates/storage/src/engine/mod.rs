@@ -25,13 +25,15 @@ mod shared;
 mod stats;
 mod stored;
 
+pub use crate::compaction::CompactionOptions;
 pub use check::{CheckProgress, CheckReport, Finding, check};
 pub use engine::Engine;
 pub use key::IdempotencyKey;
 pub use options::{ColdFormat, Durability, Options, Recover, SharedStore};
+pub(crate) use queue::Reply;
 pub use request::{
-    Command, FlushFilter, NewColumn, NewTable, Pending, Receipt, Room, TableChange, TableSetting,
-    WriteRequest,
+    Command, CompactFilter, FlushFilter, NewColumn, NewTable, Pending, Receipt, Room, TableChange,
+    TableSetting, WriteRequest,
 };
 pub(crate) use shared::Shared;
 pub use stats::{EngineStats, TableStats};

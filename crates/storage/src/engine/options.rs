@@ -11,6 +11,7 @@ use pulsora_model::limits::Limits;
 use pulsora_model::name::nearest;
 use pulsora_model::{Code, Error, Result, SeriesLimits};
 
+use crate::compaction::CompactionOptions;
 use crate::segment::{KeyRanges, SegmentIndex};
 
 /// When a write is acknowledged.
@@ -120,6 +121,8 @@ pub struct Options {
     pub hot_for: Duration,
     /// What a partition becomes then.
     pub cold_format: ColdFormat,
+    /// How segments are rewritten.
+    pub compaction: CompactionOptions,
     /// Hot segments are read as memory where the store can map them; an I/O error under a map ends the
     /// process. Otherwise they are read by range.
     pub mmap: bool,
@@ -162,6 +165,7 @@ impl Options {
             reserve_bytes: 256 << 20,
             hot_for: Duration::from_secs(2 * 3600),
             cold_format: ColdFormat::Parquet,
+            compaction: CompactionOptions::default(),
             mmap: true,
             cache_bytes: 64 << 20,
             codecs: Arc::new(Codecs::builtin().clone()),

@@ -10,7 +10,7 @@ use super::request::{Command, FlushFilter, Pending, Receipt, WriteRequest};
 use crate::correction::Correction;
 
 /// Where the answer goes.
-pub(super) type Reply = oneshot::Sender<Result<Receipt>>;
+pub(crate) type Reply = oneshot::Sender<Result<Receipt>>;
 
 /// Everything that can happen to the commit owner.
 pub(super) enum Event {

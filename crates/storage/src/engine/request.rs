@@ -116,6 +116,15 @@ pub struct FlushFilter {
     pub cold: bool,
 }
 
+/// Which tables to compact.
+#[derive(Clone, Debug, Default)]
+pub struct CompactFilter {
+    /// `None` = all databases; of a table, `default`.
+    pub database: Option<Name>,
+    /// `None` = all tables.
+    pub table: Option<Name>,
+}
+
 /// The acknowledgement: the request is as durable as it asked, and visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {

@@ -19,6 +19,7 @@ use super::reserve::Reserve;
 use crate::catalog::CatalogChange;
 use crate::compaction::demands::Demands;
 use crate::compaction::handover::Handover;
+use crate::compaction::jobs::Jobs;
 use crate::correction::Corrections;
 use crate::manifest::{Checkpoints, KeyWindows, KeysEdit};
 use crate::read::Published;
@@ -83,7 +84,9 @@ pub(crate) struct Shared {
     pub counters: Counters,
     /// Ids of new segments.
     pub segment_ids: SegmentIds,
-    /// Where a finished rewrite waits for the flush task.
+    /// Rewrites that run and have run, and what is asked of them.
+    pub jobs: Jobs,
+    /// Where finished rewrites wait for the flush task.
     pub handover: Handover,
     /// Segments that are to be rewritten whatever their state.
     pub demands: Demands,
@@ -105,7 +108,7 @@ pub(crate) struct Shared {
     pub(super) reserve: Reserve,
     pub(super) commit_task: OnceLock<TaskHandle>,
     pub(super) flush_task: OnceLock<TaskHandle>,
-    pub(super) compaction_task: OnceLock<TaskHandle>,
+    pub(super) compaction_tasks: OnceLock<Vec<TaskHandle>>,
     pub(super) correction_task: OnceLock<TaskHandle>,
     /// Held while the engine lives.
     pub(super) lock: Mutex<Option<Box<dyn Send + Sync>>>,
@@ -141,6 +144,7 @@ impl Shared {
             room,
             counters: Counters::default(),
             segment_ids,
+            jobs: Jobs::default(),
             handover: Handover::default(),
             demands: Demands::default(),
             corrections: Corrections::default(),
@@ -155,7 +159,7 @@ impl Shared {
             reserve,
             commit_task: OnceLock::new(),
             flush_task: OnceLock::new(),
-            compaction_task: OnceLock::new(),
+            compaction_tasks: OnceLock::new(),
             correction_task: OnceLock::new(),
             lock: Mutex::new(Some(lock)),
         }
@@ -288,9 +292,16 @@ impl Shared {
     }
 
     pub fn wake_compaction(&self) {
-        if let Some(task) = self.compaction_task.get() {
-            task.wake();
-        }
+        self.compaction_tasks.get().into_iter().flatten().for_each(TaskHandle::wake);
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Whether work for a table is of no use any more.
+    pub fn is_unwanted(&self, table: TableId) -> bool {
+        self.is_closing() || self.published.load().catalog.table_by_id(table).is_none()
     }
 
     pub fn wake_correction(&self) {

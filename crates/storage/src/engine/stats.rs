@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pulsora_model::{DatabaseId, Name, Sequence, TableId};
 
 use super::shared::Shared;
-use crate::segment::{CacheFigures, SegmentFormat};
+use crate::segment::{CacheFigures, Segment, SegmentFormat};
 
 /// One moment's figures. Counters rise from the start of the process.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +46,14 @@ pub struct EngineStats {
     /// Rewrites that were given up because an input was gone or had lost rows, and that failed.
     pub compactions_overtaken: u64,
     pub compaction_errors: u64,
+    /// Rewrites that were ended from outside.
+    pub compactions_cancelled: u64,
     /// The last failure, with the segments that it was about.
     pub last_compaction_error: Option<String>,
+    /// Segments that rewrites replaced.
+    pub compacted_segments: u64,
+    /// Rewrites that run.
+    pub compactions_running: u64,
     /// Rows written by rewrites, bytes read and written.
     pub compacted_rows: u64,
     pub compaction_bytes_in: u64,
@@ -57,6 +63,8 @@ pub struct EngineStats {
     pub segment_bytes: u64,
     pub segment_rows: u64,
     pub deleted_rows: u64,
+    /// Bytes of segments without the share of deleted rows: what they would take without them.
+    pub live_bytes: u64,
     /// Hot ones among the segments.
     pub hot_segments: u64,
     pub hot_bytes: u64,
@@ -123,6 +131,9 @@ impl EngineStats {
             conversions: read(&counters.compaction.conversions),
             compactions_overtaken: read(&counters.compaction.overtaken),
             compaction_errors: read(&counters.compaction.errors),
+            compactions_cancelled: read(&counters.compaction.cancelled),
+            compacted_segments: read(&counters.compaction.segments_in),
+            compactions_running: shared.jobs.count() as u64,
             last_compaction_error: counters.compaction.last_error.lock().clone(),
             compacted_rows: read(&counters.compaction.rows),
             compaction_bytes_in: read(&counters.compaction.bytes_in),
@@ -179,6 +190,7 @@ impl EngineStats {
                 self.hot_segments += table.hot_segments;
                 self.hot_bytes += table.hot_bytes;
                 self.segment_rows += table.segment_rows;
+                self.live_bytes += segments.iter().map(live_bytes).sum::<u64>();
                 self.deleted_rows +=
                     segments.iter().map(|s| s.meta.rows - s.live_rows()).sum::<u64>();
                 self.memtable_rows += table.memtable_rows;
@@ -192,4 +204,11 @@ impl EngineStats {
             }
         }
     }
+}
+
+/// The bytes of a segment less the share of its deleted rows.
+fn live_bytes(segment: &Segment) -> u64 {
+    let meta = &segment.meta;
+    let bytes = u128::from(meta.length) * u128::from(segment.live_rows());
+    u64::try_from(bytes / u128::from(meta.rows.max(1))).unwrap_or(meta.length)
 }

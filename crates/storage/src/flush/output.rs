@@ -41,10 +41,11 @@ impl<'a> OpenSegment<'a> {
         draft: SegmentDraft<'a>,
         format: SegmentFormat,
         options: &Options,
+        store: &'a dyn Store,
     ) -> Result<OpenSegment<'a>> {
         match format {
             SegmentFormat::Parquet => {
-                Ok(OpenSegment::Parquet(Box::new(SegmentWriter::new(draft)?)))
+                Ok(OpenSegment::Parquet(Box::new(SegmentWriter::new(draft, store)?)))
             }
             SegmentFormat::Hot => {
                 let options = hot_options(draft.schema, options);
@@ -72,7 +73,7 @@ impl<'a> OpenSegment<'a> {
         }
     }
 
-    /// Bytes of memory, about.
+    /// Bytes of the segment so far, about.
     pub fn size_bytes(&self) -> usize {
         match self {
             OpenSegment::Hot(writer) => writer.size_bytes(),
@@ -119,7 +120,7 @@ impl<'a> Output<'a> {
         let writer = match segment {
             OpenSegment::Hot(writer) => writer,
             OpenSegment::Parquet(writer) => {
-                self.added.extend(writer.finish(self.store)?.map(Arc::new));
+                self.added.extend(writer.finish()?.map(Arc::new));
                 return Ok(());
             }
         };
@@ -131,6 +132,11 @@ impl<'a> Output<'a> {
         self.small_bytes += draft.bytes.len();
         self.small.push((object, draft));
         if self.small_bytes >= SHARED_BYTES { self.put_small() } else { Ok(()) }
+    }
+
+    /// Those that are finished.
+    pub fn added(&self) -> &[Arc<SegmentMeta>] {
+        &self.added
     }
 
     /// All of them.

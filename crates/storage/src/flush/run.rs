@@ -1,7 +1,7 @@
 //! The flush task: sealed memtables → segments → one manifest edit → published.
 //!
 //! Invariants: memtables of one table are flushed in seal order, one edit at a time; what an edit
-//! names is durable before the edit; rewrites of the compaction task are committed between flushes; a memtable leaves memory only in the same publication that shows
+//! names is durable before the edit; rewrites of the compaction tasks are committed between flushes; a memtable leaves memory only in the same publication that shows
 //! its segments; a log file is removed only when no row and no catalog change in it is needed.
 
 use std::collections::BTreeMap;
@@ -79,9 +79,9 @@ impl Flusher {
         }
         // While a correction is at work, the segments of its table stay what it looks at.
         let is_free = |finished: &Finished| !self.shared.corrections.claims(finished.table);
-        if let Some(finished) = self.shared.handover.take_offer(is_free) {
+        if let Some((job, finished)) = self.shared.handover.take_offer(is_free) {
             let answer = self.commit_rewrite(finished);
-            self.shared.handover.answer(answer);
+            self.shared.handover.answer(job, answer);
             self.shared.wake_compaction();
             return Step::Again;
         }
@@ -244,13 +244,14 @@ impl Flusher {
     }
 
     fn write_parquet<'a>(
-        &self,
+        &'a self,
         view: &MemtableView,
         (schema, database): (&TableSchema, &Name),
         windows: &Windows,
         draft: impl Fn(Window) -> SegmentDraft<'a>,
         output: &mut Output<'_>,
     ) -> Result<()> {
+        let (store, options) = (&*self.shared.store, &self.shared.options);
         let mut writers: BTreeMap<Window, OpenSegment<'_>> = BTreeMap::new();
         for batch in flush_stream(view, schema)? {
             for (window, part) in split(&batch?, schema, windows)? {
@@ -258,7 +259,7 @@ impl Flusher {
                     std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                     std::collections::btree_map::Entry::Vacant(entry) => {
                         let format = SegmentFormat::Parquet;
-                        entry.insert(OpenSegment::new(draft(window), format, &self.shared.options)?)
+                        entry.insert(OpenSegment::new(draft(window), format, options, store)?)
                     }
                 };
                 writer.write(&part)?;
@@ -268,7 +269,8 @@ impl Flusher {
     }
 
     /// Commits a finished rewrite, if its inputs are still what was read. Nothing of the table can have
-    /// come between them in sequence meanwhile: what is flushed is newer than all segments.
+    /// come between them in sequence meanwhile: what is flushed is newer than all segments, and another
+    /// rewrite puts its outputs where its own inputs were.
     fn commit_rewrite(&mut self, finished: Finished) -> Answer {
         let published = self.shared.published.load_full();
         let segments = published.version.table(finished.table);

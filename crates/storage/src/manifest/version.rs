@@ -29,6 +29,11 @@ pub(crate) struct TableSegments {
 }
 
 impl Version {
+    /// All segments.
+    pub fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.tables.values().flat_map(|table| &table.segments)
+    }
+
     /// The segments of a table, if it has any.
     pub fn table(&self, table: TableId) -> &[Segment] {
         self.tables.get(&table).map_or(&[], |segments| &segments.segments)

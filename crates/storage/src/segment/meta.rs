@@ -1,6 +1,9 @@
 //! What the manifest says of a segment: enough to prune it without opening it.
 
+use std::cmp::Ordering;
+
 use pulsora_model::partition::Window;
+use pulsora_model::series::tag_order;
 use pulsora_model::{ColumnId, SegmentId, Sequence, TableId};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +73,22 @@ impl SegmentMeta {
         let ids = self.ids.as_ref().filter(|ids| ids.object != self.object);
         std::iter::once(self.object.as_str()).chain(ids.map(|ids| ids.object.as_str()))
     }
+}
+
+impl SegmentMeta {
+    /// By smallest series key.
+    pub(crate) fn key_order(&self, other: &SegmentMeta) -> Ordering {
+        tag_order(tags(&self.min_key), tags(&other.min_key))
+    }
+
+    /// Whether every series of it comes before every series of `other`.
+    pub(crate) fn ends_before(&self, other: &SegmentMeta) -> bool {
+        tag_order(tags(&self.max_key), tags(&other.min_key)).is_lt()
+    }
+}
+
+fn tags(key: &[(ColumnId, String)]) -> impl Iterator<Item = (ColumnId, &str)> {
+    key.iter().map(|(id, value)| (*id, value.as_str()))
 }
 
 /// Smallest and largest value of an integer column.

@@ -31,6 +31,7 @@ pub(crate) use hot::{
 };
 pub use index::{KeyRanges, SegmentAsk, SegmentIndex, SegmentView};
 pub use meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
+pub use path::period;
 pub(crate) use path::{bundle_object, hot_object};
 pub(crate) use read::{Listed, ReadSpec, RowChoice};
 pub(crate) use segment::{Segment, SegmentFile};

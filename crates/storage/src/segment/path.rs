@@ -38,11 +38,9 @@ pub(crate) fn segment_object(
     rows: u64,
     id: SegmentId,
 ) -> String {
-    let database = directory(database, schema.database.0);
-    let table_directory = directory(&schema.name, schema.id.0);
     let table = encoded(&schema.name, FILE_NAME_BYTES_MAX);
     let start = DateTime::from_timestamp_nanos(window.start_ns);
-    let period = period(window);
+    let directory = segment_directory(database, schema, window);
     let stamp = format!(
         "{:04}{:02}{:02}_{:02}{:02}{:02}",
         start.year(),
@@ -52,7 +50,22 @@ pub(crate) fn segment_object(
         start.minute(),
         start.second()
     );
-    format!("cold/{database}/{table_directory}/{period}/{table}_{stamp}_{rows}_{id}.parquet")
+    format!("{directory}/{table}_{stamp}_{rows}_{id}.parquet")
+}
+
+/// Where the object of a segment is gathered whose rows are not counted yet: beside its name.
+pub(crate) fn open_object(
+    database: &Name,
+    schema: &TableSchema,
+    window: Window,
+    id: SegmentId,
+) -> String {
+    format!("{}/{id}", segment_directory(database, schema, window))
+}
+
+fn segment_directory(database: &Name, schema: &TableSchema, window: Window) -> String {
+    let database = directory(database, schema.database.0);
+    format!("cold/{database}/{}/{}", directory(&schema.name, schema.id.0), period(window))
 }
 
 /// The name of an object that holds the hot segment `id` of a table.
@@ -71,8 +84,8 @@ pub(crate) fn ids_object(object: &str) -> String {
     format!("{}.ids", object.strip_suffix(".parquet").unwrap_or(object))
 }
 
-/// `YYYY[/MM[/DD[/HH]]]`, as deep as the window is narrow.
-fn period(window: Window) -> String {
+/// `YYYY[/MM[/DD[/HH]]]`, as deep as the window is narrow: the directory of a partition below its table's.
+pub fn period(window: Window) -> String {
     let start = DateTime::from_timestamp_nanos(window.start_ns);
     let width = i128::from(window.end_ns) - i128::from(window.start_ns);
     let mut period = format!("{:04}", start.year());

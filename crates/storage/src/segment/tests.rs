@@ -124,11 +124,11 @@ fn write(store: &dyn Store) -> SegmentMeta {
         level: 0,
     };
     let layout = Layout { row_group_rows: 256, page_rows: 64 };
-    let mut writer = SegmentWriter::with_layout(draft, layout).unwrap();
+    let mut writer = SegmentWriter::with_layout(draft, layout, store).unwrap();
     for start in [0, 300, 600] {
         writer.write(&rows().slice(start, 400.min(if start == 600 { 400 } else { 300 }))).unwrap();
     }
-    writer.finish(store).unwrap().unwrap()
+    writer.finish().unwrap().unwrap()
 }
 
 fn open(store: &Arc<dyn Store>, meta: SegmentMeta) -> Segment {
@@ -354,7 +354,7 @@ fn an_empty_segment_is_not_written() {
         written_ns: 7,
         level: 0,
     };
-    assert!(SegmentWriter::new(draft).unwrap().finish(&*store).unwrap().is_none());
+    assert!(SegmentWriter::new(draft, &*store).unwrap().finish().unwrap().is_none());
     assert_eq!(store.list("").unwrap(), []);
 }
 
@@ -450,4 +450,105 @@ fn object_names_are_safe_and_deep_enough() {
     }
     // 16 whole `%C3%BC` and one `%C3` are 99 bytes: the cut never splits an escape.
     assert!(long.starts_with(&format!("cold/{}%C3~1/", "%C3%BC".repeat(16))), "{long}");
+}
+
+/// A segment of the columns time, host, zone, `load.1m` and `n`, in row groups of 4,096 rows.
+fn columns_of(store: &Arc<dyn Store>, columns: Vec<(&str, ArrayRef)>) -> Segment {
+    let schema = TableSchema {
+        columns: schema().columns.into_iter().filter(|c| c.kind != ColumnKind::Id).collect(),
+        ..schema()
+    };
+    let draft = SegmentDraft {
+        id: SegmentId { epoch: 1, counter: 9 },
+        database: &Name::literal("default"),
+        schema: &schema,
+        window: DAY,
+        first: Sequence(1),
+        last: Sequence(1),
+        written_ns: 7,
+        level: 1,
+    };
+    let layout = Layout { row_group_rows: 4_096, page_rows: 1_024 };
+    let mut writer = SegmentWriter::with_layout(draft, layout, &**store).unwrap();
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true)));
+    writer.write(&batch.unwrap()).unwrap();
+    let meta = writer.finish().unwrap().unwrap();
+    open(store, meta)
+}
+
+fn times(rows: i64) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::from_iter_values(0..rows).with_timezone(UTC))
+}
+
+#[test]
+fn a_bloom_filter_leaves_out_row_groups_that_the_bounds_of_a_tag_do_not() {
+    let store = store();
+    let zone = |row: i64| ["a", "c", "e"][row as usize % 3];
+    let segment = columns_of(
+        &store,
+        vec![
+            ("time", times(16_384)),
+            ("zone", Arc::new(StringArray::from_iter_values((0..16_384).map(zone)))),
+            ("n", Arc::new(Int64Array::from_iter_values(0..16_384))),
+        ],
+    );
+    let blocks = |values: &[&str]| {
+        let values = values.iter().map(|value| Some((*value).to_owned())).collect();
+        let tags = vec![TagPredicate { column: ColumnId(4), values }];
+        let ask = ReadSpec { tags, ..spec(&["n"]) };
+        let counters = Arc::clone(&ask.counters);
+        let rows = read(&segment, ask).unwrap().num_rows();
+        (rows, counters.blocks_read.load(Ordering::Relaxed))
+    };
+    assert_eq!(blocks(&["c"]), (5_461, 4));
+    assert_eq!(blocks(&["b"]), (0, 0), "between the bounds of every row group");
+    assert_eq!(blocks(&["b", "e"]), (5_461, 4));
+    assert_eq!(blocks(&["b", "d"]), (0, 0));
+}
+
+#[test]
+fn every_column_has_the_encoding_that_is_smallest_for_its_rows() {
+    let rng = std::cell::RefCell::new(fastrand::Rng::with_seed(7));
+    let rows = 8_192;
+    let integers = |next: &dyn Fn(i64) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values((0..rows).map(next)))
+    };
+    let floats = |next: &dyn Fn(i64) -> f64| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values((0..rows).map(next)))
+    };
+    let random = || rng.borrow_mut().f64();
+    let few: Vec<f64> = (0..20).map(|_| random()).collect();
+    let price = std::cell::Cell::new(10_000);
+    let cents = |_| {
+        price.set(price.get() + rng.borrow_mut().i64(-40..=40));
+        price.get() as f64 / 100.0
+    };
+    let codes = [200, 204, 404, 1_500_000_000, -7];
+    let cases: [(&str, ArrayRef, &str); 6] = [
+        ("n", integers(&|row| row * 1_000 + 7), "DELTA_BINARY_PACKED"),
+        ("n", integers(&|_| codes[rng.borrow_mut().usize(0..5)]), "RLE_DICTIONARY"),
+        ("load.1m", floats(&|_| random() * 1e3), "BYTE_STREAM_SPLIT"),
+        ("load.1m", floats(&|_| few[rng.borrow_mut().usize(0..20)]), "RLE_DICTIONARY"),
+        ("load.1m", floats(&cents), "RLE_DICTIONARY"),
+        ("load.1m", floats(&|row| 20.0 + random() * 1e-3 * row as f64), "BYTE_STREAM_SPLIT"),
+    ];
+    for (name, values, expected) in cases {
+        let store = store();
+        let segment = columns_of(&store, vec![("time", times(rows)), (name, Arc::clone(&values))]);
+        let found = read(&segment, spec(&[name])).unwrap();
+        assert_eq!(found.column(0), &values);
+        let footer = parquet::arrow::arrow_reader::ArrowReaderMetadata::load(
+            &bytes::Bytes::from(store.get(&segment.meta.object).unwrap()),
+            Default::default(),
+        );
+        let footer = footer.unwrap();
+        let columns = footer.metadata().row_group(0).columns();
+        let column = columns.iter().find(|c| c.column_path().parts() == [name.to_owned()]);
+        let encodings: Vec<String> = column.unwrap().encodings().map(|e| e.to_string()).collect();
+        let dictionary = encodings.iter().any(|e| e == "RLE_DICTIONARY");
+        let is_there = encodings.iter().any(|e| e == expected);
+        let right = if expected == "RLE_DICTIONARY" { dictionary } else { is_there && !dictionary };
+        assert!(right, "{name}: {encodings:?}, not {expected}");
+    }
 }

@@ -3,7 +3,7 @@
 use pulsora_model::Code;
 use pulsora_model::schema::TableOptions;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, no_rewrites};
 use crate::rows::{Row, name, read, request, with_ids};
 
 fn upsert(machine: &Machine, row: Row) {
@@ -44,7 +44,7 @@ fn with_id(machine: &Machine, rows: &[Row]) {
 
 #[test]
 fn a_given_id_replaces_the_row_wherever_it_lies() {
-    let mut machine = Machine::new();
+    let mut machine = Machine::with(no_rewrites());
     with_id(&machine, &[Row::at(1).id(7).field("v", 1), Row::at(2).id(8).field("v", 2)]);
     machine.flush();
     with_id(&machine, &[Row::at(9).id(7).field("w", "moved")]);

@@ -7,7 +7,9 @@ use pulsora_env::sim::Simulation;
 use pulsora_env::{Files, read_all};
 use pulsora_model::schema::TableOptions;
 use pulsora_model::{Error, Result};
-use pulsora_storage::{Command, Engine, FlushFilter, Options, Pending, Receipt, WriteRequest};
+use pulsora_storage::{
+    Command, CompactionOptions, Engine, FlushFilter, Options, Pending, Receipt, WriteRequest,
+};
 
 use crate::rows::{Row, request};
 
@@ -25,6 +27,12 @@ pub fn small_options() -> Options {
         checkpoint_edits: 5,
         ..Options::new(DIR)
     }
+}
+
+/// The same, and nothing is rewritten unasked.
+pub fn no_rewrites() -> Options {
+    let compaction = CompactionOptions { enabled: false, ..CompactionOptions::default() };
+    Options { compaction, ..small_options() }
 }
 
 /// A world with an engine in it.

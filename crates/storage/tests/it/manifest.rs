@@ -4,12 +4,12 @@ use std::path::Path;
 
 use pulsora_model::Code;
 
-use crate::machine::{DIR, Machine};
+use crate::machine::{DIR, Machine, no_rewrites};
 use crate::rows::{Row, read};
 
 /// An engine that has committed `count` flushes, crashed after the last.
 fn flushed(count: i64) -> Machine {
-    let machine = Machine::new();
+    let machine = Machine::with(no_rewrites());
     for n in 1..=count {
         machine.rows("t", &[Row::at(n).field("v", n)]);
         machine.flush();

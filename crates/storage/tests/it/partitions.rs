@@ -4,11 +4,15 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pulsora_env::Step;
 use pulsora_model::Code;
 use pulsora_model::schema::TableOptions;
-use pulsora_storage::{ColdFormat, Command, FlushFilter, Options, Order, Scan, Snapshot};
+use pulsora_storage::{
+    ColdFormat, Command, CompactFilter, CompactionOptions, FlushFilter, JobStatus, Options, Order,
+    Reason, Scan, Snapshot,
+};
 
-use crate::machine::{DIR, Machine, small_options};
+use crate::machine::{DIR, Machine, no_rewrites, small_options};
 use crate::rows::{Row, lines, name, read, request, with_ids};
 
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -99,24 +103,24 @@ fn small_segments_of_a_flush_share_an_object_that_goes_with_the_last_of_them() {
 #[test]
 fn a_resting_partition_becomes_one_segment_and_a_cold_one_parquet() {
     let mut machine = Machine::with(options());
-    flushes(&machine, 5);
-    assert_eq!(figures(&machine), (5, 0, 5));
+    flushes(&machine, 3);
+    assert_eq!(figures(&machine), (3, 0, 3));
     let rows = read(&machine.engine, "t");
     let early = machine.engine.snapshot();
     machine.pass(REST);
     assert_eq!(read(&machine.engine, "t"), rows);
-    assert_eq!(figures(&machine), (1, 0, 6), "the snapshot needs the inputs");
+    assert_eq!(figures(&machine), (1, 0, 4), "the snapshot needs the inputs");
     let late = machine.engine.snapshot();
     machine.pass(HOT_FOR);
     assert_eq!(read(&machine.engine, "t"), rows);
-    assert_eq!(figures(&machine), (0, 1, 7));
+    assert_eq!(figures(&machine), (0, 1, 5));
     for snapshot in [early, late] {
         assert_eq!(rows_of(&snapshot, "t"), rows);
     }
     assert_eq!(figures(&machine), (0, 1, 1));
     let stats = machine.engine.stats();
     assert_eq!((stats.merges, stats.conversions, stats.compaction_errors), (1, 1, 0));
-    assert_eq!(stats.compacted_rows, 10);
+    assert_eq!(stats.compacted_rows, 6);
     machine.power_cut();
     assert_eq!(read(&machine.engine, "t"), rows);
     assert_eq!(figures(&machine), (0, 1, 1));
@@ -130,6 +134,10 @@ fn a_rewrite_folds_keys_and_leaves_out_what_was_replaced() {
     upsert(Row::at(1).tag("host", "a").field("x", 1).field("y", 1));
     given(Row::at(1).id(7).field("v", 1));
     given(Row::at(2).id(8).field("v", 2));
+    // So many rows that one that is replaced is no reason to rewrite them.
+    for id in 11..17 {
+        given(Row::at(id).id(id as u64).field("v", id));
+    }
     machine.flush();
     upsert(Row::at(1).tag("host", "a").null("x").field("y", 2));
     given(Row::at(9).id(7).field("w", "moved"));
@@ -143,11 +151,13 @@ fn a_rewrite_folds_keys_and_leaves_out_what_was_replaced() {
         assert_eq!(rows(&machine), before);
         let stats = machine.engine.stats();
         assert_eq!((stats.segments, stats.hot_segments, stats.deleted_rows), (2, hot, 0));
-        assert_eq!(stats.segment_rows, 3);
+        assert_eq!(stats.segment_rows, 9);
     }
     // The index of the rewritten rows finds them.
     given(Row::at(3).id(8).field("v", 3));
-    let replaced = ["id=8u time=3 v=3", "id=7u time=9 w=\"moved\""];
+    let mut replaced = before[1].clone();
+    assert_eq!(replaced[..2], ["id=8u time=2 v=2", "id=7u time=9 w=\"moved\""]);
+    replaced[0] = "id=8u time=3 v=3".to_owned();
     assert_eq!(read(&machine.engine, "ids"), replaced);
     machine.flush();
     assert_eq!(machine.engine.stats().deleted_rows, 1);
@@ -182,7 +192,7 @@ fn rows_in_memory_are_a_last_write() {
     flushes(&machine, 1);
     machine.rows("t", &[Row::at(800 * DAY_NS).field("v", 50)]);
     machine.pass(HOT_FOR * 2);
-    assert_eq!(figures(&machine), (0, 2, 2));
+    assert_eq!(figures(&machine), (0, 1, 1));
 }
 
 #[test]
@@ -201,10 +211,115 @@ fn a_change_of_settings_rewrites_only_neighbours() {
     machine.reopen();
     flushes(&machine, 3);
     machine.pass(REST);
-    assert_eq!(figures(&machine), (1, 2, 3));
+    assert_eq!(figures(&machine), (1, 1, 2), "each format becomes one unit");
     machine.pass(HOT_FOR);
-    assert_eq!(figures(&machine), (0, 3, 3));
+    assert_eq!(figures(&machine), (0, 1, 1));
     assert_eq!(read(&machine.engine, "t").len(), 6);
+}
+
+#[test]
+fn late_rows_of_a_cold_partition_end_in_its_one_run_of_parquet() {
+    let mut machine = Machine::with(options());
+    flushes(&machine, 3);
+    machine.pass(HOT_FOR + REST);
+    for late in 1..4 {
+        machine.rows("t", &[Row::at(1).tag("host", "a").field("v", 100 + late)]);
+        machine.flush();
+        assert_eq!(figures(&machine), (1, 1, 2));
+        machine.pass(HOT_FOR + REST);
+        assert_eq!(figures(&machine), (0, 1, 1));
+        machine.power_cut();
+        assert_eq!(read(&machine.engine, "t").len(), 3 + late as usize);
+    }
+}
+
+#[test]
+fn a_request_compacts_what_is_there_and_is_answered_when_it_is_done() {
+    let mut machine = Machine::with(Options { hot_for: HOT_FOR, ..no_rewrites() });
+    flushes(&machine, 7);
+    machine.pass(HOT_FOR / 2);
+    assert_eq!(figures(&machine), (7, 0, 7), "nothing is done unasked");
+    let compact = |machine: &Machine, table: Option<&str>| {
+        let filter = CompactFilter { table: table.map(name), ..CompactFilter::default() };
+        machine.answer(machine.engine.compact(&filter)?)
+    };
+    let rows = read(&machine.engine, "t");
+    compact(&machine, None).unwrap();
+    assert_eq!(figures(&machine), (1, 0, 1));
+    compact(&machine, Some("t")).unwrap();
+    let history = machine.engine.compaction().history;
+    assert_eq!(history.len(), 1, "there was nothing left to do");
+    let job = &history[0];
+    assert_eq!(
+        (job.table.as_str(), job.status, job.reason),
+        ("t", JobStatus::Completed, Reason::Demanded)
+    );
+    assert_eq!((job.segments_in, job.rows_in, job.segments_out, job.rows_out), (7, 7, 1, 7));
+    machine.pass(HOT_FOR);
+    compact(&machine, Some("t")).unwrap();
+    assert_eq!(figures(&machine), (0, 1, 1), "it is cold now");
+    assert_eq!(read(&machine.engine, "t"), rows);
+    assert_eq!(compact(&machine, Some("none")).unwrap_err().code(), Code::TableNotFound);
+    // What fails is said, and what the engine does not get to.
+    flushes(&machine, 2);
+    let damaged = machine.objects().pop().unwrap();
+    machine.damage(&damaged, machine.bytes(&damaged).len() as u64 - 1);
+    assert_eq!(compact(&machine, None).unwrap_err().code(), Code::Corrupt);
+    let mut waiting = machine.engine.compact(&CompactFilter::default()).unwrap();
+    machine.close().unwrap();
+    assert_eq!(waiting.try_take().unwrap().unwrap_err().code(), Code::Closed);
+    machine.power_cut();
+}
+
+#[test]
+fn a_job_can_be_cancelled_and_leaves_nothing() {
+    // A disk that gives ten bytes a second: the job is at it for long.
+    let slow = CompactionOptions { bytes_per_second: 10, ..CompactionOptions::default() };
+    let machine = Machine::with(Options { compaction: slow, ..options() });
+    flushes(&machine, 3);
+    machine.world.clock.advance(REST.as_nanos() as u64);
+    // Steps of other tasks happen inside the job's own; one of them is where it is cancelled.
+    let engine = machine.engine.clone();
+    let canceller = machine.world.env().tasks.spawn(
+        "canceller",
+        Box::new(move || match engine.compaction().running.first() {
+            Some(job) => {
+                engine.cancel_compaction(job.id).unwrap();
+                Step::Done
+            }
+            None => Step::Wait(Some(Duration::from_millis(10))),
+        }),
+    );
+    machine.settle();
+    machine.pass(Duration::from_secs(5));
+    assert!(canceller.is_finished());
+    let report = machine.engine.compaction();
+    assert_eq!(report.history[0].status, JobStatus::Cancelled);
+    assert_eq!(figures(&machine), (3, 0, 3), "it is left alone for a while");
+    assert!(report.running.is_empty());
+    assert_eq!(machine.engine.cancel_compaction(99).unwrap_err().code(), Code::JobNotFound);
+    machine.pass(Duration::from_secs(700));
+    assert_eq!(figures(&machine).0 + figures(&machine).1, 1);
+}
+
+#[test]
+fn a_rewrite_keeps_to_its_share_of_the_disk() {
+    let seconds = |bytes_per_second| {
+        let compaction = CompactionOptions { bytes_per_second, ..CompactionOptions::default() };
+        let machine = Machine::with(Options { compaction, ..options() });
+        for n in 0..3 {
+            let rows: Vec<Row> =
+                (0..3_000).map(|i| Row::at(n * 3_000 + i).field("v", i * i)).collect();
+            machine.rows("t", &rows);
+            machine.flush();
+        }
+        machine.pass(REST * 3);
+        let job = machine.engine.compaction().history.pop().unwrap();
+        (job.seconds, job.bytes_in + job.bytes_out)
+    };
+    let (free, bytes) = seconds(0);
+    let (slow, _) = seconds(bytes / 8);
+    assert!(free < 1.0 && (4.0..12.0).contains(&slow), "{free} s, {slow} s for {bytes} bytes");
 }
 
 #[test]

@@ -409,9 +409,9 @@ impl World {
             self.store.put_if_absent(&object, &bytes).unwrap();
             return metas.remove(0);
         }
-        let mut writer = SegmentWriter::with_layout(draft(), self.layout).unwrap();
+        let mut writer = SegmentWriter::with_layout(draft(), self.layout, &*self.store).unwrap();
         parts.iter().for_each(|part| writer.write(part).unwrap());
-        writer.finish(&*self.store).unwrap().unwrap()
+        writer.finish().unwrap().unwrap()
     }
 
     /// What a flush does to older segments: deletes the rows whose ids came again.

@@ -1,13 +1,15 @@
 //! Cold segments: Parquet, readable by any reader.
 //!
-//! `writer.rs` sorted rows → Parquet object (+ row id index) · `footer.rs` checked bytes and footer
+//! `writer.rs` sorted rows → Parquet object (+ row id index) · `encoding.rs` how its columns are encoded · `sink.rs` its bytes → the store · `footer.rs` checked bytes and footer
 //! of an object · `prune.rs` statistics → rows that can match · `filter.rs` exact predicates ·
 //! `reader.rs` Parquet object → batches.
 
+mod encoding;
 mod filter;
 mod footer;
 mod prune;
 mod reader;
+mod sink;
 mod writer;
 
 pub(crate) use filter::ExactFilter;

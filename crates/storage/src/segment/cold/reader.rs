@@ -29,6 +29,10 @@ use crate::read::ScanCounters;
 use crate::segment::read::{Listed, ReadSpec, listed};
 use crate::segment::{Segment, SegmentFile};
 
+/// Values of a tag that a bloom filter is asked for: with more, one of a hundred that it lets through is
+/// likely among them.
+const BLOOM_VALUES_MAX: usize = 16;
+
 /// The batches of one read.
 pub(crate) struct ParquetRows {
     file: Arc<SegmentFile>,
@@ -127,7 +131,7 @@ impl ParquetRows {
         let rows = group_rows(&self.footer, group)?;
         let bound = self.bound();
         let found = match_group(metadata, group, &bound);
-        if found == Match::None {
+        if found == Match::None || found == Match::Some && self.blooms_exclude(group, &bound)? {
             return Ok(None);
         }
         let mut selection = self.listed.as_ref().map(|listed| match listed {
@@ -147,6 +151,27 @@ impl ParquetRows {
         }
         let filter = (found == Match::Some).then(|| self.filter.clone());
         self.build(group, rows.len(), selection, filter).map(Some)
+    }
+
+    /// Whether a bloom filter says that no row of the group has one of the wanted values of a tag.
+    fn blooms_exclude(&self, group: usize, bound: &Bound<'_>) -> Result<bool, ParquetError> {
+        let columns = self.footer.metadata().row_group(group).columns();
+        let checked = bound.tags.iter().filter(|(leaf, predicate)| {
+            let values = &predicate.values;
+            let has_filter = columns[*leaf].bloom_filter_offset().is_some();
+            has_filter && values.len() <= BLOOM_VALUES_MAX && !values.contains(&None)
+        });
+        for (leaf, predicate) in checked {
+            let (range, footer) = (self.range.clone(), self.footer.clone());
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(range, footer);
+            let Some(filter) = builder.get_row_group_column_bloom_filter(group, *leaf)? else {
+                continue;
+            };
+            if !predicate.values.iter().flatten().any(|value| filter.check(&value.as_str())) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn bound(&self) -> Bound<'_> {

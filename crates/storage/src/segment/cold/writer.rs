@@ -4,12 +4,15 @@
 //! without duplicated row ids, inside one window.
 //!
 //! The object: Parquet, zstd level 1, field ids = column ids, row groups of 65,536 rows, pages of
-//! 8,192 rows with page index. Tags and text have dictionaries; times and integers are
-//! DELTA_BINARY_PACKED; floats have small dictionaries, else BYTE_STREAM_SPLIT. Untyped columns are
-//! not written. Key-value metadata: `pulsora.format` (1), `pulsora.database`, `pulsora.table`,
+//! 8,192 rows with page index. Tags have dictionaries and bloom filters, times are DELTA_BINARY_PACKED,
+//! other columns what is smallest for the first rows (`encoding.rs`). Untyped columns are not written. Key-value metadata: `pulsora.format` (1), `pulsora.database`, `pulsora.table`,
 //! `pulsora.segment`, `pulsora.sequences` (`first-last`), `pulsora.mode`.
 //!
-//! Invariant: both objects are durable when [`SegmentWriter::finish`] returns.
+//! Row groups leave memory as they are filled (`sink.rs`), so what is held does not grow with the object; only the
+//! row ids wait for its end, eight bytes each.
+//!
+//! Invariants: both objects are durable when [`SegmentWriter::finish`] returns; a writer that is dropped
+//! before leaves nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,19 +22,20 @@ use arrow::datatypes::{
     Int64Type, Schema, SchemaRef, TimestampNanosecondType, UInt32Type, UInt64Type,
 };
 use parquet::arrow::{ArrowWriter, PARQUET_FIELD_ID_META_KEY};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use pulsora_env::Store;
 use pulsora_model::{
     Column, ColumnId, ColumnKind, ColumnType, Error, Result, SegmentId, TableSchema,
 };
 
+use super::encoding::{compression, encode};
+use super::sink::{Sink, io_error};
 use crate::segment::draft::SegmentDraft;
 use crate::segment::ids;
 use crate::segment::meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
-use crate::segment::path::{ids_object, segment_object};
+use crate::segment::path::{ids_object, open_object, segment_object};
 use crate::segment::stored::{is_stored, stored};
 
 /// Rows of a row group: what a reader decodes at least for one value, and the unit of parallel reads.
@@ -42,13 +46,6 @@ const PAGE_ROWS: usize = 8_192;
 
 /// Rows between two looks at the size of a page.
 const WRITE_ROWS: usize = 1_024;
-
-/// A float column with more than 8,192 distinct values per row group is split by bytes instead.
-const FLOAT_DICTIONARY_BYTES_MAX: usize = 64 << 10;
-
-/// A text column with more distinct values per row group is plain: a reader of one page would have to
-/// take the whole dictionary. Tags keep theirs, up to the library's limit of 1 MiB.
-const TEXT_DICTIONARY_BYTES_MAX: usize = 128 << 10;
 
 /// The version of the layout above, in the key-value metadata.
 const FORMAT: &str = "1";
@@ -64,13 +61,18 @@ impl Layout {
     const STANDARD: Layout = Layout { row_group_rows: ROW_GROUP_ROWS, page_rows: PAGE_ROWS };
 }
 
-/// A segment that is being written, in memory until it is finished.
+/// A segment that is being written.
 pub(crate) struct SegmentWriter<'a> {
     draft: SegmentDraft<'a>,
+    store: &'a dyn Store,
+    /// Where it is gathered.
+    object: String,
     /// The columns that are written, in the table's order.
     columns: Vec<&'a Column>,
     arrow: SchemaRef,
-    parquet: ArrowWriter<Vec<u8>>,
+    layout: Layout,
+    /// Present from the first row on: what it holds says how the columns are encoded.
+    parquet: Option<ArrowWriter<Sink<'a>>>,
     rows: u64,
     min_time_ns: i64,
     max_time_ns: i64,
@@ -84,27 +86,32 @@ impl<'a> SegmentWriter<'a> {
     /// Starts a segment.
     ///
     /// # Errors
-    /// `internal` when the schema cannot be written as Parquet.
-    pub fn new(draft: SegmentDraft<'a>) -> Result<SegmentWriter<'a>> {
-        SegmentWriter::with_layout(draft, Layout::STANDARD)
+    /// None yet; what cannot be written shows with the first rows.
+    pub fn new(draft: SegmentDraft<'a>, store: &'a dyn Store) -> Result<SegmentWriter<'a>> {
+        SegmentWriter::with_layout(draft, Layout::STANDARD, store)
     }
 
     /// As [`SegmentWriter::new`], with other units than the standard ones.
-    pub fn with_layout(draft: SegmentDraft<'a>, layout: Layout) -> Result<SegmentWriter<'a>> {
+    pub fn with_layout(
+        draft: SegmentDraft<'a>,
+        layout: Layout,
+        store: &'a dyn Store,
+    ) -> Result<SegmentWriter<'a>> {
         let columns: Vec<&Column> = draft.schema.columns.iter().filter(|c| is_stored(c)).collect();
         let fields = columns.iter().map(|column| {
             let id = HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), column.id.to_string())]);
             column.arrow_field().with_metadata(id)
         });
         let arrow = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let properties = properties(&draft, &columns, layout);
-        let parquet = ArrowWriter::try_new(Vec::new(), Arc::clone(&arrow), Some(properties))
-            .map_err(|error| failed(&draft, &error))?;
+        let object = open_object(draft.database, draft.schema, draft.window, draft.id);
         Ok(SegmentWriter {
             draft,
+            store,
+            object,
             columns,
             arrow,
-            parquet,
+            layout,
+            parquet: None,
             rows: 0,
             min_time_ns: i64::MAX,
             max_time_ns: i64::MIN,
@@ -119,7 +126,8 @@ impl<'a> SegmentWriter<'a> {
     /// may be plain text, and a column that is absent is null.
     ///
     /// # Errors
-    /// `internal` when a column cannot be stored in the table's type.
+    /// `internal` when a column cannot be stored in the table's type; `disk_full` or `io_error` from the
+    /// store.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
@@ -127,7 +135,18 @@ impl<'a> SegmentWriter<'a> {
         let columns = self.columns.iter().map(|column| stored(batch, column));
         let batch = RecordBatch::try_new(Arc::clone(&self.arrow), columns.collect::<Result<_>>()?)?;
         self.observe(&batch);
-        self.parquet.write(&batch).map_err(|error| failed(&self.draft, &error))
+        let parquet = match self.parquet.take() {
+            Some(parquet) => Ok(parquet),
+            None => self.start(&batch),
+        };
+        let written = parquet.and_then(|parquet| self.parquet.insert(parquet).write(&batch));
+        written.map_err(|error| failed(&self.draft, &self.object, error))
+    }
+
+    fn start(&self, first: &RecordBatch) -> Result<ArrowWriter<Sink<'a>>, ParquetError> {
+        let properties = properties(&self.draft, &self.columns, self.layout, first)?;
+        let sink = Sink::new(self.store, self.object.clone());
+        ArrowWriter::try_new(sink, Arc::clone(&self.arrow), Some(properties))
     }
 
     fn observe(&mut self, batch: &RecordBatch) {
@@ -178,26 +197,27 @@ impl<'a> SegmentWriter<'a> {
         self.rows
     }
 
-    /// Bytes of memory, about; what is encoded is the largest part.
+    /// Bytes of the object so far, about: what the open row group takes in memory is more than what it
+    /// will take there.
     pub fn size_bytes(&self) -> usize {
-        let open = self.parquet.memory_size();
-        self.parquet.bytes_written() + open + self.ids.len() * size_of::<u64>()
+        self.parquet.as_ref().map_or(0, |open| open.bytes_written() + open.memory_size())
     }
 
     /// Writes the objects durably. A segment without rows writes nothing and gives `None`.
     ///
     /// # Errors
     /// `disk_full` or `io_error` from the store.
-    pub fn finish(self, store: &dyn Store) -> Result<Option<SegmentMeta>> {
-        let SegmentWriter { draft, parquet, rows, .. } = self;
-        if rows == 0 {
-            return Ok(None);
-        }
-        let bytes = parquet.into_inner().map_err(|error| failed(&draft, &error))?;
+    pub fn finish(self) -> Result<Option<SegmentMeta>> {
+        let SegmentWriter { draft, parquet, rows, store, .. } = self;
+        let Some(parquet) = parquet.filter(|_| rows > 0) else { return Ok(None) };
+        let sink = parquet.into_inner().map_err(|error| failed(&draft, &self.object, error))?;
         let object = segment_object(draft.database, draft.schema, draft.window, rows, draft.id);
-        put(store, &object, &bytes)?;
+        let (length, crc) = sink.finish(&object).map_err(|error| io_error(&self.object, error))?;
         let ids = match draft.schema.row_id() {
-            Some(_) => Some(put_ids(store, &object, draft.id, &self.ids)?),
+            Some(_) => Some(put_ids(store, &object, draft.id, &self.ids).inspect_err(|_| {
+                // Nothing will name it; the next start removes what cannot be removed now.
+                let _left = store.delete(&object);
+            })?),
             None => None,
         };
         let mut int_bounds: Vec<IntBounds> = self
@@ -215,8 +235,8 @@ impl<'a> SegmentWriter<'a> {
             level: draft.level,
             object,
             offset: 0,
-            length: bytes.len() as u64,
-            crc: crc32c::crc32c(&bytes),
+            length,
+            crc,
             rows,
             window: draft.window,
             min_time_ns: self.min_time_ns,
@@ -244,7 +264,12 @@ fn tag_value(tags: &ArrayRef, row: usize) -> Option<String> {
     Some(tags.values().as_string_opt::<i32>()?.value(key).to_owned())
 }
 
-fn properties(draft: &SegmentDraft<'_>, columns: &[&Column], layout: Layout) -> WriterProperties {
+fn properties(
+    draft: &SegmentDraft<'_>,
+    columns: &[&Column],
+    layout: Layout,
+    first: &RecordBatch,
+) -> Result<WriterProperties, ParquetError> {
     let sequences = format!("{}-{}", draft.first, draft.last);
     let metadata = [
         ("pulsora.format", FORMAT.to_owned()),
@@ -257,14 +282,14 @@ fn properties(draft: &SegmentDraft<'_>, columns: &[&Column], layout: Layout) -> 
     let metadata = metadata.map(|(key, value)| KeyValue::new(key.to_owned(), value));
     let builder = WriterProperties::builder()
         .set_created_by(concat!("pulsora version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(compression())
         .set_max_row_group_row_count(Some(layout.row_group_rows))
         .set_data_page_row_count_limit(layout.page_rows)
         .set_write_batch_size(layout.page_rows.min(WRITE_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata(Some(metadata.to_vec()))
         .set_sorting_columns(Some(sorting(draft.schema, columns)));
-    columns.iter().fold(builder, |builder, column| encode_column(builder, column)).build()
+    Ok(encode(builder, columns, first)?.build())
 }
 
 fn sorting(schema: &TableSchema, columns: &[&Column]) -> Vec<SortingColumn> {
@@ -279,33 +304,10 @@ fn sorting(schema: &TableSchema, columns: &[&Column]) -> Vec<SortingColumn> {
         .collect()
 }
 
-fn encode_column(builder: WriterPropertiesBuilder, column: &Column) -> WriterPropertiesBuilder {
-    // One part: names may hold dots.
-    let path = ColumnPath::new(vec![column.name.to_string()]);
-    match column.ty {
-        ColumnType::I64 | ColumnType::U64 | ColumnType::Timestamp => builder
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
-        ColumnType::F64 => builder
-            .set_column_dictionary_page_size_limit(path.clone(), FLOAT_DICTIONARY_BYTES_MAX)
-            .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT),
-        ColumnType::Utf8 if column.kind == ColumnKind::Field => {
-            builder.set_column_dictionary_page_size_limit(path, TEXT_DICTIONARY_BYTES_MAX)
-        }
-        ColumnType::Bool | ColumnType::Utf8 | ColumnType::Untyped => builder,
-    }
-}
-
-fn put(store: &dyn Store, object: &str, bytes: &[u8]) -> Result<()> {
-    store
-        .put_if_absent(object, bytes)
-        .map_err(|error| Error::io(format!("write segment object {object:?}"), error))
-}
-
 fn put_ids(store: &dyn Store, object: &str, id: SegmentId, ids: &[u64]) -> Result<IdIndexMeta> {
     let object = ids_object(object);
     let bytes = ids::encode(id, ids);
-    put(store, &object, &bytes)?;
+    store.put_if_absent(&object, &bytes).map_err(|error| io_error(&object, error))?;
     Ok(IdIndexMeta {
         object,
         offset: 0,
@@ -316,6 +318,14 @@ fn put_ids(store: &dyn Store, object: &str, id: SegmentId, ids: &[u64]) -> Resul
     })
 }
 
-fn failed(draft: &SegmentDraft<'_>, error: &parquet::errors::ParquetError) -> Error {
+/// An error of the store as it is; one of the Parquet library is a defect.
+fn failed(draft: &SegmentDraft<'_>, object: &str, error: ParquetError) -> Error {
+    let error = match error {
+        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+            Ok(error) => return io_error(object, *error),
+            Err(source) => source.to_string(),
+        },
+        other => other.to_string(),
+    };
     Error::internal(format!("write segment {} of {:?}: {error}", draft.id, draft.schema.name))
 }

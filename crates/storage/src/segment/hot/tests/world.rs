@@ -298,9 +298,10 @@ impl World {
     pub fn cold(&self) -> Segment {
         let database = Name::literal("default");
         let layout = Layout { row_group_rows: self.block_rows, page_rows: 512 };
-        let mut writer = SegmentWriter::with_layout(self.draft(&database, 3), layout).unwrap();
+        let draft = self.draft(&database, 3);
+        let mut writer = SegmentWriter::with_layout(draft, layout, &*self.store).unwrap();
         writer.write(&self.rows).unwrap();
-        let meta = writer.finish(&*self.store).unwrap().unwrap();
+        let meta = writer.finish().unwrap().unwrap();
         open(meta, &SegmentAccess::new(Arc::clone(&self.store)))
     }
 
