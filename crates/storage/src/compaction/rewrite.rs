@@ -40,6 +40,8 @@ struct Bounds {
     /// In the middle of a series.
     hard_bytes: u64,
     hard_rows: u64,
+    /// What is written between two looks, about.
+    piece_bytes: u64,
 }
 
 impl Bounds {
@@ -51,16 +53,18 @@ impl Bounds {
         };
         let ids = if schema.row_id().is_some() { memory / ROW_ID_BYTES } else { u64::MAX };
         let rows = most.min(ids);
+        let hard_rows = rows * 2;
         match format {
             SegmentFormat::Hot => {
-                Bounds { bytes: memory, rows, hard_bytes: memory * 2, hard_rows: rows * 2 }
+                let (bytes, hard_bytes) = (memory, memory * 2);
+                Bounds { bytes, rows, hard_bytes, hard_rows, piece_bytes: u64::MAX }
             }
             // A sixteenth is for the footer and its indexes, and for what is not counted before it is
             // written; another one for the end of a series.
             SegmentFormat::Parquet => {
                 let sixteenth = options.target_file_bytes / 16;
                 let (bytes, hard_bytes) = (sixteenth * 14, sixteenth * 15);
-                Bounds { bytes, rows, hard_bytes, hard_rows: rows * 2 }
+                Bounds { bytes, rows, hard_bytes, hard_rows, piece_bytes: sixteenth }
             }
         }
     }
@@ -120,7 +124,9 @@ pub(super) fn rewrite(
     for batch in rewrite_stream(&units, &schema, kept)? {
         let batch = batch?;
         job.rows_read.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-        rewrite.write(batch)?;
+        for piece in pieces(&batch, rewrite.bounds.piece_bytes) {
+            rewrite.write(piece)?;
+        }
         pace.rest(gone);
         if gone() {
             return Ok(None);
@@ -206,6 +212,14 @@ impl<'a> Rewrite<'a> {
         let added: Vec<Arc<SegmentMeta>> = self.output.finish()?;
         Ok(Finished { table: self.job.plan.table, inputs: self.inputs, added })
     }
+}
+
+/// A batch in parts of about `bytes`; values are seldom so large that it is more than one.
+fn pieces(batch: &RecordBatch, bytes: u64) -> impl Iterator<Item = RecordBatch> {
+    let parts = (batch.get_array_memory_size() as u64).div_ceil(bytes).max(1);
+    let rows = batch.num_rows().div_ceil(usize::try_from(parts).unwrap_or(usize::MAX)).max(1);
+    let starts = (0..batch.num_rows()).step_by(rows);
+    starts.map(move |start| batch.slice(start, rows.min(batch.num_rows() - start)))
 }
 
 /// The tags of a row.

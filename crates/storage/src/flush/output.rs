@@ -15,8 +15,8 @@ use pulsora_model::{Error, Name, Result, TableSchema};
 
 use crate::engine::Options;
 use crate::segment::{
-    HotDraft, HotOptions, HotWriter, SegmentDraft, SegmentFormat, SegmentMeta, SegmentWriter,
-    bundle_object, hot_object, place,
+    HotDraft, HotOptions, HotWriter, Layout, SegmentDraft, SegmentFormat, SegmentMeta,
+    SegmentWriter, bundle_object, hot_object, place,
 };
 
 /// A hot segment from this size on has an object of its own: it is worth a sync (about as long as
@@ -45,7 +45,8 @@ impl<'a> OpenSegment<'a> {
     ) -> Result<OpenSegment<'a>> {
         match format {
             SegmentFormat::Parquet => {
-                Ok(OpenSegment::Parquet(Box::new(SegmentWriter::new(draft, store)?)))
+                let layout = Layout::of_objects(options.compaction.target_file_bytes);
+                Ok(OpenSegment::Parquet(Box::new(SegmentWriter::new(draft, layout, store)?)))
             }
             SegmentFormat::Hot => {
                 let options = hot_options(draft.schema, options);

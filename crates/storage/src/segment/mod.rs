@@ -21,7 +21,7 @@ mod segment;
 mod stored;
 
 pub(crate) use access::SegmentAccess;
-pub(crate) use cold::{ExactFilter, ROW_GROUP_ROWS, SegmentWriter};
+pub(crate) use cold::{ExactFilter, Layout, ROW_GROUP_ROWS, SegmentWriter};
 pub(crate) use draft::SegmentDraft;
 pub use hot::CacheFigures;
 pub(crate) use hot::{
@@ -35,9 +35,6 @@ pub use path::period;
 pub(crate) use path::{bundle_object, hot_object};
 pub(crate) use read::{Listed, ReadSpec, RowChoice};
 pub(crate) use segment::{Segment, SegmentFile};
-
-#[cfg(test)]
-pub(crate) use cold::Layout;
 
 #[cfg(test)]
 mod tests;

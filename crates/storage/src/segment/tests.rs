@@ -123,8 +123,8 @@ fn write(store: &dyn Store) -> SegmentMeta {
         written_ns: 7,
         level: 0,
     };
-    let layout = Layout { row_group_rows: 256, page_rows: 64 };
-    let mut writer = SegmentWriter::with_layout(draft, layout, store).unwrap();
+    let layout = Layout { row_group_rows: 256, page_rows: 64, ..Layout::default() };
+    let mut writer = SegmentWriter::new(draft, layout, store).unwrap();
     for start in [0, 300, 600] {
         writer.write(&rows().slice(start, 400.min(if start == 600 { 400 } else { 300 }))).unwrap();
     }
@@ -354,7 +354,9 @@ fn an_empty_segment_is_not_written() {
         written_ns: 7,
         level: 0,
     };
-    assert!(SegmentWriter::new(draft, &*store).unwrap().finish().unwrap().is_none());
+    assert!(
+        SegmentWriter::new(draft, Layout::default(), &*store).unwrap().finish().unwrap().is_none()
+    );
     assert_eq!(store.list("").unwrap(), []);
 }
 
@@ -468,8 +470,8 @@ fn columns_of(store: &Arc<dyn Store>, columns: Vec<(&str, ArrayRef)>) -> Segment
         written_ns: 7,
         level: 1,
     };
-    let layout = Layout { row_group_rows: 4_096, page_rows: 1_024 };
-    let mut writer = SegmentWriter::with_layout(draft, layout, &**store).unwrap();
+    let layout = Layout { row_group_rows: 4_096, page_rows: 1_024, ..Layout::default() };
+    let mut writer = SegmentWriter::new(draft, layout, &**store).unwrap();
     let batch =
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true)));
     writer.write(&batch.unwrap()).unwrap();

@@ -355,6 +355,63 @@ fn a_crash_at_any_operation_of_a_rewrite_loses_nothing_and_leaves_nothing() {
 }
 
 #[test]
+fn a_crash_at_any_operation_of_a_merge_of_parquet_loses_nothing_and_leaves_nothing() {
+    // Objects of 20 KB at most, each written in pieces.
+    let compaction =
+        CompactionOptions { target_file_bytes: 20_000, ..CompactionOptions::default() };
+    let machine = || {
+        let machine = Machine::with(Options { compaction: compaction.clone(), ..options() });
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut write = |late: i64| {
+            let mut text = || std::iter::repeat_with(|| rng.alphanumeric()).take(2_000).collect();
+            let texts: Vec<String> = (0..12).map(|_| text()).collect();
+            let rows = texts.iter().enumerate().map(|(n, text)| {
+                let host = format!("h{n:02}");
+                Row::at(late).tag("host", &host).field("late", late).field("text", text.as_str())
+            });
+            machine.rows("t", &rows.collect::<Vec<_>>());
+            machine.flush();
+        };
+        write(1);
+        machine.pass(HOT_FOR + REST);
+        write(2);
+        machine
+    };
+    for lose_power in [false, true] {
+        let mut operations = 1;
+        loop {
+            let mut machine = machine();
+            let rows = read(&machine.engine, "t");
+            assert!(figures(&machine).1 >= 2, "the first rows are cut into files");
+            machine.world.files.crash_after(operations);
+            machine.pass(HOT_FOR + REST);
+            let crashed = machine.world.files.crashed();
+            if lose_power {
+                machine.power_cut()
+            } else {
+                machine.kill()
+            }
+            assert_eq!(read(&machine.engine, "t"), rows, "operation {operations}");
+            let (hot, cold, objects) = figures(&machine);
+            assert_eq!(objects as u64, hot + cold, "operation {operations}");
+            machine.pass(HOT_FOR + REST);
+            let (hot, cold, objects) = figures(&machine);
+            assert!(hot == 0 && cold >= 3 && objects as u64 == cold, "operation {operations}");
+            assert_eq!(machine.engine.compaction().overlapping_max, 1, "one run of Parquet");
+            for object in machine.objects() {
+                assert!(machine.bytes(&object).len() <= 20_000, "{object:?}");
+            }
+            assert_eq!(read(&machine.engine, "t"), rows, "operation {operations}");
+            if !crashed {
+                break;
+            }
+            operations += 1;
+        }
+        assert!(operations > 30, "{operations}");
+    }
+}
+
+#[test]
 fn a_full_disk_stops_rewrites_and_nothing_else() {
     let machine = Machine::with(Options { reserve_bytes: 1 << 20, ..options() });
     flushes(&machine, 3);

@@ -192,7 +192,7 @@ impl World {
             schema,
             rows: Vec::new(),
             segments: Vec::new(),
-            layout: Layout { row_group_rows: 64, page_rows: 16 },
+            layout: Layout { row_group_rows: 64, page_rows: 16, ..Layout::default() },
             sealed: Vec::new(),
             open: Memtable::new(TableId(1), 1, 0, &registry),
             registry,
@@ -409,7 +409,7 @@ impl World {
             self.store.put_if_absent(&object, &bytes).unwrap();
             return metas.remove(0);
         }
-        let mut writer = SegmentWriter::with_layout(draft(), self.layout, &*self.store).unwrap();
+        let mut writer = SegmentWriter::new(draft(), self.layout, &*self.store).unwrap();
         parts.iter().for_each(|part| writer.write(part).unwrap());
         writer.finish().unwrap().unwrap()
     }

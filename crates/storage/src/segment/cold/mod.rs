@@ -14,6 +14,4 @@ mod writer;
 
 pub(crate) use filter::ExactFilter;
 pub(crate) use reader::ParquetRows;
-#[cfg(test)]
-pub(crate) use writer::Layout;
-pub(crate) use writer::{ROW_GROUP_ROWS, SegmentWriter};
+pub(crate) use writer::{Layout, ROW_GROUP_ROWS, SegmentWriter};

@@ -7,10 +7,6 @@ use std::io::{self, Write};
 use pulsora_env::{ObjectWriter, Store};
 use pulsora_model::Error;
 
-/// An object up to this size is written at its end with one call: many small ones are open at the same
-/// time when a flush writes Parquet, and none of them should need an open file.
-const WHOLE_BYTES: usize = 256 << 10;
-
 /// An object on its way to the store.
 pub(super) struct Sink<'a> {
     store: &'a dyn Store,
@@ -19,14 +15,17 @@ pub(super) struct Sink<'a> {
     writer: Option<Box<dyn ObjectWriter>>,
     /// Bytes that the writer has not got.
     gathered: Vec<u8>,
+    /// How many of them it gets at once.
+    piece_bytes: usize,
     length: u64,
     crc: u32,
 }
 
 impl<'a> Sink<'a> {
-    /// An object that is gathered as `object`.
-    pub fn new(store: &'a dyn Store, object: String) -> Sink<'a> {
-        Sink { store, object, writer: None, gathered: Vec::new(), length: 0, crc: 0 }
+    /// An object that is gathered as `object`, in pieces of `piece_bytes`; a smaller one as a whole.
+    pub fn new(store: &'a dyn Store, object: String, piece_bytes: usize) -> Sink<'a> {
+        let gathered = Vec::new();
+        Sink { store, object, writer: None, gathered, piece_bytes, length: 0, crc: 0 }
     }
 
     /// Gives the object its name, durably; returns its length and its CRC32C.
@@ -54,7 +53,7 @@ impl Write for Sink<'_> {
         self.length += bytes.len() as u64;
         self.crc = crc32c::crc32c_append(self.crc, bytes);
         self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= WHOLE_BYTES {
+        if self.gathered.len() >= self.piece_bytes {
             let writer = match &mut self.writer {
                 Some(writer) => writer,
                 none => none.insert(self.store.create(&self.object)?),

@@ -44,6 +44,11 @@ pub(crate) const ROW_GROUP_ROWS: usize = 65_536;
 /// Rows of a page: an eighth of a row group; what the page index can skip.
 const PAGE_ROWS: usize = 8_192;
 
+/// An object up to this size is written at its end with one call: many small ones are open at the same
+/// time when a flush writes Parquet, and none of them should need an open file.
+const WHOLE_BYTES: usize = 256 << 10;
+const WHOLE_SHARE: u64 = 512;
+
 /// Rows between two looks at the size of a page.
 const WRITE_ROWS: usize = 1_024;
 
@@ -55,10 +60,22 @@ const FORMAT: &str = "1";
 pub(crate) struct Layout {
     pub row_group_rows: usize,
     pub page_rows: usize,
+    /// An object up to this size is written with one call.
+    pub whole_bytes: usize,
+}
+
+impl Default for Layout {
+    fn default() -> Layout {
+        Layout { row_group_rows: ROW_GROUP_ROWS, page_rows: PAGE_ROWS, whole_bytes: WHOLE_BYTES }
+    }
 }
 
 impl Layout {
-    const STANDARD: Layout = Layout { row_group_rows: ROW_GROUP_ROWS, page_rows: PAGE_ROWS };
+    /// That of objects of up to `bytes`: smaller ones are gathered less.
+    pub fn of_objects(bytes: u64) -> Layout {
+        let whole_bytes = usize::try_from(bytes / WHOLE_SHARE).unwrap_or(usize::MAX);
+        Layout { whole_bytes: whole_bytes.min(WHOLE_BYTES), ..Layout::default() }
+    }
 }
 
 /// A segment that is being written.
@@ -87,12 +104,7 @@ impl<'a> SegmentWriter<'a> {
     ///
     /// # Errors
     /// None yet; what cannot be written shows with the first rows.
-    pub fn new(draft: SegmentDraft<'a>, store: &'a dyn Store) -> Result<SegmentWriter<'a>> {
-        SegmentWriter::with_layout(draft, Layout::STANDARD, store)
-    }
-
-    /// As [`SegmentWriter::new`], with other units than the standard ones.
-    pub fn with_layout(
+    pub fn new(
         draft: SegmentDraft<'a>,
         layout: Layout,
         store: &'a dyn Store,
@@ -145,7 +157,7 @@ impl<'a> SegmentWriter<'a> {
 
     fn start(&self, first: &RecordBatch) -> Result<ArrowWriter<Sink<'a>>, ParquetError> {
         let properties = properties(&self.draft, &self.columns, self.layout, first)?;
-        let sink = Sink::new(self.store, self.object.clone());
+        let sink = Sink::new(self.store, self.object.clone(), self.layout.whole_bytes);
         ArrowWriter::try_new(sink, Arc::clone(&self.arrow), Some(properties))
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pulsora_env::sim::OpKind;
-use pulsora_storage::EngineStats;
+use pulsora_storage::{
+    CompactionReport, CompactionWork, EngineStats, JobReport, JobStatus, Reason,
+};
 
 use super::model::Met;
 use super::run::place;
@@ -33,6 +35,10 @@ pub struct Coverage {
     pub async_lost: u64,
     pub merges: u64,
     pub conversions: u64,
+    /// Completed jobs by their reason.
+    pub reasons: BTreeMap<&'static str, u64>,
+    /// Requests for everything to be compact that were done.
+    pub compacted: u64,
     pub overtaken: u64,
     pub repeated: u64,
     pub repeated_after_loss: u64,
@@ -44,7 +50,15 @@ impl Coverage {
     }
 
     /// What an engine has done in its life.
-    pub fn lived(&mut self, stats: &EngineStats) {
+    pub fn lived(&mut self, stats: &EngineStats, compaction: &CompactionReport) {
+        let done = |job: &&JobReport| job.status == JobStatus::Completed;
+        for job in compaction.history.iter().filter(done) {
+            let reason = match (job.reason, job.work) {
+                (Reason::Rest, CompactionWork::Parquet) => "late rows",
+                (reason, _) => reason.name(),
+            };
+            *self.reasons.entry(reason).or_default() += 1;
+        }
         self.merges += stats.merges;
         self.conversions += stats.conversions;
         self.overtaken += stats.compactions_overtaken;
@@ -66,7 +80,11 @@ impl Coverage {
         for (place, count) in &other.crashes {
             *self.crashes.entry(place).or_default() += count;
         }
+        for (reason, count) in &other.reasons {
+            *self.reasons.entry(reason).or_default() += count;
+        }
         let all = [
+            (&mut self.compacted, other.compacted),
             (&mut self.recovery, other.recovery),
             (&mut self.opens, other.opens),
             (&mut self.torn_groups, other.torn_groups),
@@ -109,7 +127,10 @@ impl Coverage {
             "checkpoint",
         ];
         let crashes = places.map(|place| (place, self.crashes.get(place).copied().unwrap_or(0)));
+        let reasons = ["cold", "deleted", "demanded", "empty", "late rows", "overlap", "rest"];
+        let reasons = reasons.map(|name| (name, self.reasons.get(name).copied().unwrap_or(0)));
         let met = [
+            ("requests to compact", self.compacted),
             ("recovery", self.recovery),
             ("torn groups", self.torn_groups),
             ("widenings", self.widened),
@@ -132,7 +153,8 @@ impl Coverage {
             ("repeated requests", self.repeated),
             ("repeats of lost requests", self.repeated_after_loss),
         ];
-        let missing = crashes.into_iter().chain(met).filter(|(_, count)| *count == 0);
+        let missing =
+            crashes.into_iter().chain(reasons).chain(met).filter(|(_, count)| *count == 0);
         missing.map(|(what, _)| what).collect()
     }
 }

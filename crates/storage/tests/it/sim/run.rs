@@ -16,8 +16,8 @@ use pulsora_env::sim::{OpKind, Simulation};
 use pulsora_model::schema::{KnownTable, SchemaLookup, TableOptions};
 use pulsora_model::{Code, PartitionWidth};
 use pulsora_storage::{
-    ColdFormat, Command, Durability, Engine, EngineStats, FlushFilter, IdempotencyKey, Options,
-    Pending, Receipt, Snapshot, WriteRequest,
+    ColdFormat, Command, CompactFilter, CompactionOptions, Durability, Engine, EngineStats,
+    FlushFilter, IdempotencyKey, Options, Pending, Receipt, Snapshot, WriteRequest,
 };
 
 use super::corrections::{Hit, random};
@@ -163,7 +163,8 @@ impl Run {
             51..=54 => self.rest(),
             55..=57 => self.send_unfit(),
             58..=60 => self.send_drop(),
-            61..=64 => drop(self.engine().flush(FlushFilter::default())),
+            61..=63 => drop(self.engine().flush(FlushFilter::default())),
+            64 => self.compact(),
             65..=72 => self.world.clock.advance(self.rng.u64(0..3_000_000_000)),
             73 => self.world.clock.advance(4_000_000_000_000),
             74 => self.world.clock.shift_wall(self.rng.i64(-9..9) * 1_000_000_000_000),
@@ -178,6 +179,17 @@ impl Run {
     fn send_write(&mut self) {
         let parts = parts(&mut self.rng, self.next_number);
         self.send_parts(parts);
+    }
+
+    /// Asks for everything to be made compact, and sometimes sees it done.
+    fn compact(&mut self) {
+        let filter = CompactFilter::default();
+        let mut pending = self.engine().compact(&filter).expect("there is always a catalog");
+        if self.rng.bool() {
+            self.settle();
+            let done = matches!(pending.try_take(), Some(Ok(_)));
+            self.coverage.compacted += u64::from(done);
+        }
     }
 
     /// Time in which partitions rest or turn cold; the power may go while they are rewritten.
@@ -513,7 +525,7 @@ impl Run {
 
     fn restart(&mut self, end: End) {
         if let Some(engine) = &self.engine {
-            self.coverage.lived(&engine.stats());
+            self.coverage.lived(&engine.stats(), &engine.compaction());
         }
         if self.rng.u8(0..3) == 0 {
             partitions(&mut self.rng, &mut self.options);
@@ -764,6 +776,14 @@ fn partitions(rng: &mut Rng, options: &mut Options) {
     options.cold_format = [ColdFormat::Parquet, ColdFormat::Native][usize::from(rng.u8(0..6) == 0)];
     options.mmap = rng.bool();
     options.cache_bytes = [0, 10_000, 1 << 20][rng.usize(0..3)];
+    options.compaction = CompactionOptions {
+        enabled: rng.u8(0..8) > 0,
+        jobs_max: rng.usize(1..4),
+        memory_bytes: [1, 256 << 20][rng.usize(0..2)],
+        bytes_per_second: [0, 0, 100_000][rng.usize(0..3)],
+        target_file_bytes: [40_000, 512 << 20][rng.usize(0..2)],
+        windows: Vec::new(),
+    };
 }
 
 /// What must have become of a request.

@@ -297,9 +297,10 @@ impl World {
 
     pub fn cold(&self) -> Segment {
         let database = Name::literal("default");
-        let layout = Layout { row_group_rows: self.block_rows, page_rows: 512 };
+        let layout =
+            Layout { row_group_rows: self.block_rows, page_rows: 512, ..Layout::default() };
         let draft = self.draft(&database, 3);
-        let mut writer = SegmentWriter::with_layout(draft, layout, &*self.store).unwrap();
+        let mut writer = SegmentWriter::new(draft, layout, &*self.store).unwrap();
         writer.write(&self.rows).unwrap();
         let meta = writer.finish().unwrap().unwrap();
         open(meta, &SegmentAccess::new(Arc::clone(&self.store)))
