@@ -33,7 +33,7 @@ fn world(mode: Mode) -> World {
 fn world_of(mode: Mode, formats: Formats) -> World {
     let mut world = World::new(mode, false, 1);
     world.formats = formats;
-    world.layout = Layout { row_group_rows: 1_024, page_rows: 128 };
+    world.layout = Layout { row_group_rows: 1_024, page_rows: 128, ..Layout::default() };
     let mut random = Random::new(1);
     let row = |number: u64, random: &mut Random| Row {
         sequence: 0,
@@ -179,7 +179,7 @@ fn counts_and_bounds_of_whole_segments_read_nothing() {
 #[test]
 fn a_big_segment_is_read_by_several_streams() {
     let mut world = World::new(Mode::Append, false, 0);
-    world.layout = Layout { row_group_rows: 65_536, page_rows: 8_192 };
+    world.layout = Layout { row_group_rows: 65_536, page_rows: 8_192, ..Layout::default() };
     let rows = 400_000;
     let row = |number: i64| Row {
         sequence: 0,
