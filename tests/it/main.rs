@@ -1,6 +1,7 @@
 //! Tests of the whole product, in one binary.
 //!
 //! - [`crash`]: SIGKILL at random moments, then every acknowledged row exactly once
+//! - [`interleavings`]: everything that changes rows, in any order, against a plain model
 //! - [`lifecycle`]: clean shutdown, the lock, the three durabilities
 //! - [`disk_full`]: writes refused and taken again, reads all the time
 //! - [`overload`]: more than the server can take
@@ -17,6 +18,7 @@ mod contract;
 mod crash;
 mod disk_full;
 mod floods;
+mod interleavings;
 mod lifecycle;
 mod overload;
 mod readme_tour;

@@ -92,6 +92,29 @@ fn values_that_do_not_fit_are_refused_and_nothing_changes() {
 }
 
 #[test]
+fn erased_rows_are_on_no_disk() {
+    let world = World::new();
+    world.sql("CREATE TABLE t (time TIMESTAMP, host TAG, note TEXT)");
+    for n in 0..20 {
+        let host = if n % 4 == 0 { "secret-host" } else { "plain-host" };
+        world.sql(&format!(
+            "INSERT INTO t VALUES ('2024-01-01T00:00:{n:02}Z', '{host}', 'secret note {}')",
+            if n % 4 == 0 { "of somebody" } else { "" }
+        ));
+        if n % 5 == 0 {
+            world.flush();
+        }
+    }
+    assert!(world.is_on_disk("secret-host") && world.is_on_disk("of somebody"));
+    world.check("ERASE FROM t WHERE host = 'secret-host'", "count\n5");
+    assert!(!world.is_on_disk("secret-host"), "tags are in bounds of the manifest too");
+    assert!(!world.is_on_disk("of somebody"));
+    assert!(world.is_on_disk("plain-host"));
+    world.check("SELECT count(*) AS n FROM t", "n\n15");
+    world.check("ERASE FROM t WHERE host = 'secret-host'", "count\n0");
+}
+
+#[test]
 fn tables_are_truncated_and_altered() {
     let world = World::with_readings();
     world.check("ALTER TABLE sensor ADD COLUMN humidity DOUBLE", "status\naltered");

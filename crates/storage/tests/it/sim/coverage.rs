@@ -34,6 +34,7 @@ pub struct Coverage {
     pub open_corrections: u64,
     pub async_lost: u64,
     pub merges: u64,
+    pub expired: u64,
     pub conversions: u64,
     /// Completed jobs by their reason.
     pub reasons: BTreeMap<&'static str, u64>,
@@ -104,6 +105,7 @@ impl Coverage {
             (&mut self.open_corrections, other.open_corrections),
             (&mut self.async_lost, other.async_lost),
             (&mut self.merges, other.merges),
+            (&mut self.expired, other.expired),
             (&mut self.conversions, other.conversions),
             (&mut self.overtaken, other.overtaken),
             (&mut self.repeated, other.repeated),
@@ -148,6 +150,7 @@ impl Coverage {
             ("failed syncs", self.poisoned),
             ("lost asynchronous requests", self.async_lost),
             ("merges", self.merges),
+            ("expired segments", self.expired),
             ("conversions", self.conversions),
             ("overtaken rewrites", self.overtaken),
             ("repeated requests", self.repeated),

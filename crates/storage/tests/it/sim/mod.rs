@@ -1,13 +1,15 @@
 //! The whole engine in a simulated world: random requests, faults and crashes, and a model that says
 //! what must be there.
 //!
-//! `workload.rs` random requests · `corrections.rs` random deletes and changes · `model.rs` what must be there · `reads.rs` compares the two ·
+//! `workload.rs` random requests · `corrections.rs` random deletes and changes · `expiring.rs` a table with
+//! retention · `model.rs` what must be there · `reads.rs` compares the two ·
 //! `run.rs` one seed · `coverage.rs` what the seeds met.
 //!
 //! `PULSORA_SEEDS=n` runs more seeds, `PULSORA_SEED=n` one of them.
 
 mod corrections;
 mod coverage;
+mod expiring;
 mod model;
 mod reads;
 mod run;

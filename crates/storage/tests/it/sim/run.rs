@@ -22,9 +22,10 @@ use pulsora_storage::{
 
 use super::corrections::{Hit, random};
 use super::coverage::Coverage;
+use super::expiring;
 use super::model::{AUDIT, DROPPED, Kind, Model, Part};
 use super::reads::{audited, compare, everything};
-use super::workload::{all_columns, parts, unfit};
+use super::workload::{all_columns, audit, parts, unfit};
 use crate::machine::{DIR, small_options};
 use crate::rows::{name, requests, table_write, with_ids};
 
@@ -90,6 +91,8 @@ pub struct Run {
     /// A disk fault was planned in this life.
     faulty: bool,
     held: Option<(Snapshot, Vec<String>)>,
+    /// The latest wall clock so far.
+    latest_ns: i64,
     pub coverage: Coverage,
 }
 
@@ -110,6 +113,7 @@ impl Run {
             asynchronous: 0,
             faulty: false,
             held: None,
+            latest_ns: i64::MIN,
             coverage: Coverage::default(),
         };
         run.start(End::PowerCut);
@@ -146,6 +150,7 @@ impl Run {
         }
         for _ in 0..self.rng.usize(5..70) {
             self.act();
+            self.now_ns();
             self.collect();
             if self.crashed() {
                 break;
@@ -157,7 +162,8 @@ impl Run {
 
     fn act(&mut self) {
         match self.rng.u8(0..100) {
-            0..=35 => self.send_write(),
+            0..=31 => self.send_write(),
+            32..=35 => self.send_expiring(),
             36..=40 => self.send_correction(),
             41..=50 => self.send_again(),
             51..=54 => self.rest(),
@@ -190,6 +196,25 @@ impl Run {
             let done = matches!(pending.try_take(), Some(Ok(_)));
             self.coverage.compacted += u64::from(done);
         }
+    }
+
+    /// Rows of the table whose rows expire, which is made first if need be.
+    fn send_expiring(&mut self) {
+        if self.engine().catalog().find_table("default", expiring::EXPIRING).is_none() {
+            drop(self.engine().execute(expiring::create()));
+            return;
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        let parts = vec![audit(&mut self.rng, number), expiring::rows(&mut self.rng)];
+        self.send_number(number, parts, false);
+    }
+
+    /// The wall clock now.
+    fn now_ns(&mut self) -> i64 {
+        let now_ns = self.world.env().clock.wall_ns();
+        self.latest_ns = self.latest_ns.max(now_ns);
+        now_ns
     }
 
     /// Time in which partitions rest or turn cold; the power may go while they are rewritten.
@@ -466,7 +491,9 @@ impl Run {
             }
         });
         let (model, _) = self.model_of(&shown, |answer| matches!(answer, Answer::Stored(_)));
-        if let Err(difference) = compare(&mut self.rng, &snapshot, &model) {
+        let now_ns = self.now_ns();
+        let expiring = expiring::compare(&snapshot, &model, now_ns, self.latest_ns);
+        if let Err(difference) = compare(&mut self.rng, &snapshot, &model).and(expiring) {
             panic!("the engine shows something else: {difference}");
         }
         self.coverage.compared += 1;
@@ -526,6 +553,8 @@ impl Run {
     fn restart(&mut self, end: End) {
         if let Some(engine) = &self.engine {
             self.coverage.lived(&engine.stats(), &engine.compaction());
+            let dropped = engine.retention_runs().iter().map(|run| run.segments).sum::<u64>();
+            self.coverage.expired += dropped;
         }
         if self.rng.u8(0..3) == 0 {
             partitions(&mut self.rng, &mut self.options);
@@ -614,6 +643,10 @@ impl Run {
             model = without;
         }
         if let Err(difference) = outcome {
+            panic!("after {end:?}: {difference}");
+        }
+        let now_ns = self.now_ns();
+        if let Err(difference) = expiring::compare(&snapshot, &model, now_ns, self.latest_ns) {
             panic!("after {end:?}: {difference}");
         }
         self.base = model;

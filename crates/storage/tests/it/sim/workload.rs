@@ -42,7 +42,7 @@ pub fn all_columns(rng: &mut Rng, number: u64) -> Vec<Part> {
 }
 
 /// Up to three rows; their text makes groups of several pages.
-fn audit(rng: &mut Rng, number: u64) -> Part {
+pub fn audit(rng: &mut Rng, number: u64) -> Part {
     let rows = (0..rng.usize(1..4)).map(|_| {
         let most = if rng.u8(0..5) == 0 { 8_000 } else { 800 };
         let pad: String = (0..rng.usize(0..most)).map(|_| rng.alphanumeric()).collect();
