@@ -75,6 +75,28 @@ pub fn count(client: &Client, table: &str) -> i64 {
     }
 }
 
+/// All rows of a table by the row API, oldest first, times in milliseconds: through pages
+/// of a size that is no divisor of anything.
+///
+/// # Panics
+/// When the server does not answer as the contract says.
+pub fn all_rows(client: &Client, table: &str) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let table = escape(table);
+        let path = format!("/tables/{table}/query?format=ndjson&times=ms&limit=7001{cursor}");
+        let answer = client.get(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let row = |line: &str| serde_json::from_str(line).expect("a line is a row");
+        rows.extend(answer.text().lines().map(row));
+        match answer.header("x-pulsora-next") {
+            Some(next) => cursor = format!("&cursor={}", escape(next)),
+            None => return rows,
+        }
+    }
+}
+
 /// Everything there is: a request that changes nothing leaves it as it was.
 #[derive(Debug, PartialEq)]
 pub struct State {

@@ -9,6 +9,7 @@
 //! - [`bad_input`]: what cannot be read, for each format
 //! - [`attack`]: clients that are slow, endless, or too many
 //! - [`floods`]: far too many tables, columns, series, and tags that are far too long
+//! - [`soak`]: everything together, against models, and what it costs on disk
 //! - [`tcp_lines`]: line protocol over plain TCP, and a kill
 //! - [`readme_tour`]: the tour of the README, as a newcomer pastes it
 
@@ -22,4 +23,5 @@ mod interleavings;
 mod lifecycle;
 mod overload;
 mod readme_tour;
+mod soak;
 mod tcp_lines;

@@ -10,7 +10,7 @@ use pulsora_tests::http::Client;
 use serde_json::Value;
 
 use super::bodies;
-use super::ledger::{Entry, Fate, Kind, Ledger};
+use super::ledger::{Entry, Fate, Kind, Ledger, Trace};
 
 /// Count, distinct numbers, least, greatest and sum of the numbers, distinct times, sum of `w`.
 type Figures = (i64, i64, i64, i64, i64, i64, f64);
@@ -28,17 +28,46 @@ pub fn sums(client: &Client, ledger: &mut Ledger, when: &str) {
         let mut present = BTreeSet::new();
         for table in entry.kind.tables() {
             let figures = found.get_mut(table).unwrap().remove(&entry.request);
-            if let Some(figures) = figures {
-                assert_eq!(figures, expected(entry, table), "{when}: {entry:?} in {table}");
+            if let Some(is_there) = settle_rows(entry, table, figures, when) {
+                present.insert(is_there);
             }
-            present.insert(figures.is_some());
         }
-        assert_eq!(present.len(), 1, "{when}: {entry:?} is in some of its tables only");
-        settle(entry, present.contains(&true), when);
+        assert!(present.len() < 2, "{when}: {entry:?} is in some of its tables only");
+        if let Some(present) = present.first() {
+            settle(entry, *present, when);
+        }
     }
     for (table, rest) in found {
         assert!(rest.is_empty(), "{when}: {table} has rows that nobody sent: {rest:?}");
     }
+}
+
+/// Compares the figures of a request in one of its tables, and settles what was sent to change its rows.
+/// Gives whether the rows are there; `None` where they were deleted.
+fn settle_rows(
+    entry: &mut Entry,
+    table: &str,
+    figures: Option<Figures>,
+    when: &str,
+) -> Option<bool> {
+    let visible = entry.shown(table).next().is_some();
+    let mut changed = *entry.changed(table);
+    match (figures, changed.gone) {
+        (None, Trace::No) => return visible.then_some(false),
+        (None, _) => changed.gone = Trace::Yes,
+        (Some(_), Trace::Yes) => panic!("{when}: deleted rows are back in {table}: {entry:?}"),
+        (Some(figures), _) => {
+            changed.gone = Trace::No;
+            if changed.raised == Trace::Perhaps {
+                let raised = figures == expected(entry, table, Trace::Yes);
+                changed.raised = if raised { Trace::Yes } else { Trace::No };
+            }
+            let expected = expected(entry, table, changed.raised);
+            assert_eq!(figures, expected, "{when}: {entry:?} in {table}");
+        }
+    }
+    *entry.changed(table) = changed;
+    (changed.gone == Trace::No).then_some(true)
 }
 
 fn settle(entry: &mut Entry, present: bool, when: &str) {
@@ -70,11 +99,17 @@ fn figures(client: &Client, table: &str) -> BTreeMap<u64, Figures> {
     figures.collect()
 }
 
-fn expected(entry: &Entry, table: &str) -> Figures {
-    let run = entry.run(table);
-    let (rows, first, last) = ((run.end - run.start) as i64, run.start as i64, run.end as i64 - 1);
-    let w = run.map(|n| bodies::wide(entry, n)).sum();
-    (rows, rows, first, last, (first + last) * rows / 2, rows, w)
+fn expected(entry: &Entry, table: &str, raised: Trace) -> Figures {
+    let shown: Vec<u64> = entry.shown(table).collect();
+    let (rows, sum) = (shown.len() as i64, shown.iter().sum::<u64>() as i64);
+    let end = |n: Option<&u64>| n.copied().unwrap_or_default() as i64;
+    let w = shown.iter().map(|n| bodies::wide(entry, *n) + raise(raised)).sum();
+    (rows, rows, end(shown.first()), end(shown.last()), sum, rows, w)
+}
+
+/// What an update has added to `w`.
+fn raise(raised: Trace) -> f64 {
+    if raised == Trace::Yes { bodies::RAISE } else { 0.0 }
 }
 
 /// Reads every table page by page and compares every cell of every row.
@@ -84,14 +119,19 @@ pub fn rows(client: &Client, ledger: &Ledger) {
             let mut expected = BTreeMap::new();
             let there = ledger.entries.values().filter(|entry| entry.kind == kind);
             for entry in there.filter(|entry| entry.fate != Fate::Absent) {
-                expected.extend(entry.run(table).map(|n| (n, entry)));
+                let changed = *entry.clone().changed(table);
+                if changed.gone == Trace::No {
+                    let raised = raise(changed.raised);
+                    expected.extend(entry.shown(table).map(|n| (n, (entry, raised))));
+                }
             }
             let mut ids = BTreeSet::new();
             let mut before = String::new();
-            for row in all_rows(client, table) {
+            for row in answers::all_rows(client, table) {
                 let n = int(&row["n"]) as u64;
-                let entry = expected.remove(&n).unwrap_or_else(|| panic!("{table}: twice: {row}"));
-                check_row(kind, entry, n, &row);
+                let found = expected.remove(&n);
+                let (entry, raised) = found.unwrap_or_else(|| panic!("{table}: twice: {row}"));
+                check_row(entry, n, raised, &row);
                 let time = row["time"].to_string();
                 assert!(time >= before, "{table}: {row} after {before}");
                 before = time;
@@ -105,12 +145,12 @@ pub fn rows(client: &Client, ledger: &Ledger) {
     }
 }
 
-fn check_row(kind: Kind, entry: &Entry, n: u64, row: &Value) {
+fn check_row(entry: &Entry, n: u64, raised: f64, row: &Value) {
     assert_eq!(row["req"], entry.request, "{row}");
     assert_eq!(row["label"], bodies::label(n), "{row}");
-    assert_eq!(row["w"].as_f64(), Some(bodies::wide(entry, n)), "{row}");
-    assert_eq!(row["time"], bodies::time_ms(n), "{row}");
-    if kind == Kind::OwnIds {
+    assert_eq!(row["w"].as_f64(), Some(bodies::wide(entry, n) + raised), "{row}");
+    assert_eq!(row["time"], bodies::time_ms(entry.kind, n), "{row}");
+    if entry.kind == Kind::OwnIds {
         assert_eq!(row["id"], n + 1, "{row}");
     }
     let extras = row.as_object().unwrap().iter();
@@ -118,20 +158,4 @@ fn check_row(kind: Kind, entry: &Entry, n: u64, row: &Value) {
     let extras: Vec<&str> = extras.map(|(name, _)| name.as_str()).collect();
     let wanted = entry.extra.map(|extra| format!("extra_{extra}"));
     assert_eq!(extras, wanted.as_deref().into_iter().collect::<Vec<_>>(), "{row}");
-}
-
-/// All rows of a table, through pages of a size that is no divisor of anything.
-fn all_rows(client: &Client, table: &str) -> Vec<Value> {
-    let mut rows = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("/tables/{table}/query?format=ndjson&times=ms&limit=7001{cursor}");
-        let answer = client.get(&path).unwrap();
-        assert_eq!(answer.status, 200, "{path}: {answer:?}");
-        rows.extend(answer.text().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
-        match answer.header("x-pulsora-next") {
-            Some(next) => cursor = format!("&cursor={}", answers::escape(next)),
-            None => return rows,
-        }
-    }
 }

@@ -6,6 +6,8 @@
 
 use std::fmt::Write;
 use std::ops::Range;
+use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use pulsora_tests::pack::Pack;
 
@@ -15,10 +17,24 @@ use super::ledger::{Entry, Kind};
 const BASE_MS: u64 = 1_709_251_200_000;
 const DAY_MS: u64 = 86_400_000;
 
-/// Time of row `n`: no two rows share it, and seven rows in a row lie half a year apart.
-pub fn time_ms(n: u64) -> u64 {
-    BASE_MS - (n % 7) * 180 * DAY_MS + n
+/// What an update adds to `w`.
+pub const RAISE: f64 = 1_000_000.0;
+
+/// Time of row `n`: no two rows share it, and seven rows in a row lie half a year apart; in the table with
+/// retention every other one is of just now.
+pub fn time_ms(kind: Kind, n: u64) -> u64 {
+    if kind == Kind::Aged && n.is_multiple_of(2) {
+        *NOW_MS + n
+    } else {
+        BASE_MS - (n % 7) * 180 * DAY_MS + n
+    }
 }
+
+/// When the test began.
+static NOW_MS: LazyLock<u64> = LazyLock::new(|| {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+});
 
 /// Text of row `n`; a quote, a comma and a space meet the escapes of each format.
 pub fn label(n: u64) -> String {
@@ -41,6 +57,7 @@ pub fn request(entry: &Entry) -> (String, &'static str, Vec<u8>) {
             let path = "/tables/csv_own_ids/ingest?row_id=id&partition=month";
             (path.into(), "text/csv", csv(entry).into_bytes())
         }
+        Kind::Aged => ("/tables/aged/ingest".into(), "text/csv", csv(entry).into_bytes()),
         Kind::Pack => {
             ("/api/v1/write/msgpack?precision=ms".into(), "application/msgpack", pack(entry))
         }
@@ -54,7 +71,7 @@ fn lines(entry: &Entry) -> String {
         for n in run.clone() {
             let label = label(n).replace('"', "\\\"");
             let suffix = if entry.wide { ".5" } else { "i" };
-            let (request, time) = (entry.request, time_ms(n));
+            let (request, time) = (entry.request, time_ms(entry.kind, n));
             write!(text, "{table},client=c{},zone=a\\ b req={request}i,n={n}i", n % 3).unwrap();
             write!(text, ",label=\"{label}\",w={n}{suffix}").unwrap();
             if let Some(extra) = entry.extra {
@@ -78,7 +95,7 @@ fn csv(entry: &Entry) -> String {
             write!(text, "{},", n + 1).unwrap();
         }
         let label = label(n).replace('"', "\"\"");
-        let (time, request) = (time_ms(n), entry.request);
+        let (time, request) = (time_ms(entry.kind, n), entry.request);
         write!(text, "{time},{request},{n},\"{label}\",{}", wide(entry, n)).unwrap();
         if entry.extra.is_some() {
             text.push_str(",true");
@@ -96,7 +113,7 @@ fn metric(entry: &Entry) -> String {
             fields[format!("extra_{extra}")] = true.into();
         }
         let tags = serde_json::json!({"client": format!("c{}", n % 3)});
-        serde_json::json!({"metric": "metric_points", "timestamp": time_ms(n), "fields": fields, "tags": tags})
+        serde_json::json!({"metric": "metric_points", "timestamp": time_ms(entry.kind, n), "fields": fields, "tags": tags})
     }).collect();
     serde_json::Value::Array(points).to_string()
 }
@@ -113,7 +130,7 @@ fn columns(pack: Pack, entry: &Entry, table: &str, run: &Range<u64>) -> Pack {
     let all = || (run.start as i64..run.end as i64).collect::<Vec<_>>().into_iter();
     let mut pack = pack.map(2).text("m").text(table).text("columns");
     pack = pack.map(5 + u32::from(entry.extra.is_some()));
-    pack = pack.int_column("time", all().map(|n| time_ms(n as u64) as i64));
+    pack = pack.int_column("time", all().map(|n| time_ms(entry.kind, n as u64) as i64));
     pack = pack.int_column("req", all().map(|_| entry.request as i64));
     pack = pack.int_column("n", all());
     pack = all().fold(pack.text("label").array(rows), |pack, n| pack.text(&label(n as u64)));

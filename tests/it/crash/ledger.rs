@@ -22,11 +22,14 @@ pub enum Kind {
     Pack,
     /// Metric JSON into an upsert table.
     Metric,
+    /// CSV rows into a table with retention: every other row is too old when it comes.
+    Aged,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [Kind::Lines, Kind::Csv, Kind::OwnIds, Kind::Pack, Kind::Metric];
+    pub const ALL: [Kind; 6] =
+        [Kind::Lines, Kind::Csv, Kind::OwnIds, Kind::Pack, Kind::Metric, Kind::Aged];
 
     /// Tables that one request writes to.
     pub fn tables(self) -> &'static [&'static str] {
@@ -36,6 +39,7 @@ impl Kind {
             Kind::OwnIds => &["csv_own_ids"],
             Kind::Pack => &["pack_a", "pack_b"],
             Kind::Metric => &["metric_points"],
+            Kind::Aged => &["aged"],
         }
     }
 
@@ -43,11 +47,32 @@ impl Kind {
     pub fn client(self) -> &'static str {
         match self {
             Kind::Lines => "lines",
-            Kind::Csv | Kind::OwnIds => "csv",
+            Kind::Csv | Kind::OwnIds | Kind::Aged => "csv",
             Kind::Pack => "pack",
             Kind::Metric => "metric",
         }
     }
+}
+
+/// What is known of a change of stored rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trace {
+    /// It was not sent, or an audit has seen that it was not made.
+    #[default]
+    No,
+    /// It was sent, and not answered.
+    Perhaps,
+    /// It was answered, or an audit has seen it.
+    Yes,
+}
+
+/// What became of the rows of a request in one of its tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changed {
+    /// They were deleted.
+    pub gone: Trace,
+    /// Their column `w` was raised by an update.
+    pub raised: Trace,
 }
 
 /// What is known of a request.
@@ -77,6 +102,8 @@ pub struct Entry {
     /// Whether column `w` is sent as a float, so that a column widens.
     pub wide: bool,
     pub fate: Fate,
+    /// What became of its rows, one for each of its tables.
+    pub changed: Vec<Changed>,
 }
 
 impl Entry {
@@ -87,8 +114,28 @@ impl Entry {
 
     /// The run of a table.
     pub fn run(&self, table: &str) -> Range<u64> {
-        let at = self.kind.tables().iter().position(|name| *name == table).unwrap();
-        self.runs[at].clone()
+        self.runs[self.place(table)].clone()
+    }
+
+    /// The numbers of a run that queries show.
+    pub fn shown(&self, table: &str) -> impl Iterator<Item = u64> + use<> {
+        let kind = self.kind;
+        self.run(table).filter(move |n| kind != Kind::Aged || n.is_multiple_of(2))
+    }
+
+    /// What became of its rows in a table.
+    pub fn changed(&mut self, table: &str) -> &mut Changed {
+        let place = self.place(table);
+        &mut self.changed[place]
+    }
+
+    /// Whether it is known to be stored: what changes its rows has something to change.
+    pub fn is_stored(&self) -> bool {
+        matches!(self.fate, Fate::Acknowledged | Fate::Found)
+    }
+
+    fn place(&self, table: &str) -> usize {
+        self.kind.tables().iter().position(|name| *name == table).unwrap()
     }
 }
 
@@ -115,7 +162,8 @@ impl Ledger {
         let number = self.numbers.entry(kind.client()).or_default();
         *number += 1;
         let (request, number, fate) = (self.next_request, *number, Fate::Unknown);
-        let entry = Entry { request, kind, number, runs, extra, wide, fate };
+        let changed = vec![Changed::default(); kind.tables().len()];
+        let entry = Entry { request, kind, number, runs, extra, wide, fate, changed };
         self.entries.insert(entry.request, entry.clone());
         entry
     }
@@ -143,10 +191,18 @@ impl Ledger {
         self.entries.values().filter(|entry| entry.fate == fate).count()
     }
 
+    /// Deleted and updated runs.
+    pub fn changes(&self) -> (usize, usize) {
+        let changed = || self.entries.values().flat_map(|entry| &entry.changed);
+        let gone = changed().filter(|changed| changed.gone == Trace::Yes).count();
+        (gone, changed().filter(|changed| changed.raised == Trace::Yes).count())
+    }
+
     /// Figures for the log.
     pub fn summary(&self) -> String {
+        let (deleted, raised) = self.changes();
         format!(
-            "{} rows sent, {} requests acknowledged, {} found and {} absent without an answer",
+            "{} rows sent, {} requests acknowledged, {} found and {} absent without an answer; {deleted} runs deleted, {raised} updated",
             self.next_row,
             self.count(Fate::Acknowledged),
             self.count(Fate::Found),
