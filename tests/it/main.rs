@@ -10,6 +10,7 @@
 //! - [`attack`]: clients that are slow, endless, or too many
 //! - [`floods`]: far too many tables, columns, series, and tags that are far too long
 //! - [`soak`]: everything together, against models, and what it costs on disk
+//! - [`queries`]: queries that run together: cancelled, out of memory, and answered from what is kept
 //! - [`tcp_lines`]: line protocol over plain TCP, and a kill
 //! - [`readme_tour`]: the tour of the README, as a newcomer pastes it
 
@@ -22,6 +23,7 @@ mod floods;
 mod interleavings;
 mod lifecycle;
 mod overload;
+mod queries;
 mod readme_tour;
 mod soak;
 mod tcp_lines;

@@ -177,13 +177,19 @@ impl QueryEngine {
     }
 
     /// Gives memory back that others need more: the result cache, else that of the query whose operators hold most, which
-    /// ends with `memory_limit`. `None` when there is nothing to give.
-    pub fn relieve(&self) -> Option<Relief> {
+    /// ends with `memory_limit`. Not all that a query takes is held by operators; so if none holds much and the shortage
+    /// lasts, it is the query that began last. `None` when there is nothing to give.
+    pub fn relieve(&self, shortage: Shortage) -> Option<Relief> {
         let answers = self.core.answers.clear();
         if answers > 0 {
             return Some(Relief::Answers(answers));
         }
-        self.queries.cancel_largest(LARGE_QUERY_BYTES, largest_stopped).map(Relief::Query)
+        let largest = self.queries.cancel_largest(LARGE_QUERY_BYTES, largest_stopped);
+        let last = || match shortage {
+            Shortage::New => None,
+            Shortage::Lasting => self.queries.cancel_last(last_stopped),
+        };
+        largest.or_else(last).map(Relief::Query)
     }
 
     /// Figures of the pool.
@@ -206,10 +212,25 @@ impl QueryEngine {
         self.core.answers.stats()
     }
 
+    /// Throws out kept answers that will not be given again because a table has changed: what they hold of it, such as
+    /// erased rows, leaves memory. Call it now and then, and where rows must be gone.
+    pub fn drop_outdated(&self) {
+        self.core.drop_outdated();
+    }
+
     /// Throws every kept answer out; gives their number.
     pub fn clear_cache(&self) -> usize {
         self.core.answers.clear()
     }
+}
+
+/// Whether memory has been short for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// It was not, at the last look.
+    New,
+    /// What was given back did not help, or there was nothing.
+    Lasting,
 }
 
 /// What [`QueryEngine::relieve`] gave back.
@@ -240,6 +261,11 @@ fn largest_stopped(bytes: usize) -> Error {
         format!("the server is short of memory, and this query held most of it: {bytes} bytes"),
     )
     .hint("narrow the time range, group by less, or raise memory.limit")
+}
+
+fn last_stopped() -> Error {
+    Error::new(Code::MemoryLimit, "the server is short of memory, and this query began last")
+        .hint("ask for fewer or shorter rows, try again later, or raise memory.limit")
 }
 
 /// Notes on the list that a query has failed.

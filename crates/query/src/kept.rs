@@ -68,6 +68,14 @@ impl<T> Kept<T> {
         }
     }
 
+    /// Throws out what is not to be kept any more; gives the number of things.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) -> usize {
+        let gone = self.entries.iter().filter(|(_, entry)| !keep(&entry.kept));
+        let gone: Vec<Arc<str>> = gone.map(|(key, _)| Arc::clone(key)).collect();
+        gone.iter().for_each(|key| self.remove(key));
+        gone.len()
+    }
+
     /// Throws everything out; gives the number of things.
     pub(crate) fn clear(&mut self) -> usize {
         self.by_use.clear();
@@ -108,7 +116,8 @@ mod tests {
         assert_eq!((kept.len(), kept.size_bytes(), kept.evictions()), (2, 95, 3));
         kept.keep("e".into(), Arc::new("other"), 5);
         assert_eq!((kept.len(), kept.size_bytes(), *kept.find("e").unwrap()), (2, 15, "other"));
-        kept.remove("a");
+        assert_eq!(kept.retain(|thing| *thing != "a"), 1);
+        assert!(kept.find("a").is_none());
         assert_eq!(kept.clear(), 1);
         assert_eq!((kept.len(), kept.size_bytes()), (0, 0));
     }

@@ -44,7 +44,7 @@ mod statement;
 
 pub use cache::CacheStats;
 pub use counters::{QueryCounters, QueryTotals};
-pub use engine::{QueryEngine, Relief};
+pub use engine::{QueryEngine, Relief, Shortage};
 pub use options::{QUEUE_PER_SLOT, QueryOptions, STATEMENT_BYTES_MAX};
 pub use plans::PlanStats;
 pub use queries::{

@@ -87,6 +87,13 @@ impl Core {
         })
     }
 
+    /// Throws out kept answers of tables that have changed.
+    pub(crate) fn drop_outdated(&self) {
+        if self.answers.is_on() {
+            self.answers.drop_outdated(&self.engine.snapshot());
+        }
+    }
+
     pub(crate) async fn answer(&self, mut call: Call) -> Result<SqlResult> {
         let tokens = std::mem::take(&mut call.tokens);
         let key = match call.request.planning {

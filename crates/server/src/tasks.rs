@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pulsora_model::{Code, Error, Result};
-use pulsora_query::Relief;
+use pulsora_query::{Relief, Shortage};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::allocator;
@@ -88,13 +88,15 @@ impl Group {
 pub fn relief(app: &App) -> JoinHandle<()> {
     let app = app.clone();
     detached(async move {
+        let mut shortage = Shortage::New;
         loop {
             tokio::time::sleep(memory::RELIEF_LOOK).await;
             let Ok(running) = app.running() else { continue };
             if !app.memory.is_exhausted() {
+                shortage = Shortage::New;
                 continue;
             }
-            match running.queries.relieve() {
+            match running.queries.relieve(std::mem::replace(&mut shortage, Shortage::Lasting)) {
                 Some(Relief::Answers(answers)) => {
                     tracing::warn!(answers, "memory is short: the result cache is emptied");
                 }
@@ -109,7 +111,7 @@ pub fn relief(app: &App) -> JoinHandle<()> {
     })
 }
 
-/// Keeps metrics small and the memory peak honest, until the app's last other holder is gone.
+/// Keeps metrics small, the result cache free of what is of no use, and the memory peak honest, until the app's last other holder is gone.
 pub fn upkeep(app: &App) -> JoinHandle<()> {
     let app = app.clone();
     detached(async move {
@@ -117,6 +119,9 @@ pub fn upkeep(app: &App) -> JoinHandle<()> {
         loop {
             tick.tick().await;
             app.metrics.upkeep();
+            if let Ok(running) = app.running() {
+                running.queries.drop_outdated();
+            }
             let allocated = allocator::allocated_bytes();
             if allocated > app.config.memory.limit {
                 let anonymous = memory::resident().anonymous;

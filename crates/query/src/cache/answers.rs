@@ -106,6 +106,14 @@ impl Answers {
         }
     }
 
+    /// Throws out what is not given again anyway, because a table has changed.
+    pub(crate) fn drop_outdated(&self, snapshot: &Snapshot) {
+        let is_present =
+            |answer: &Answer| answer.stamps.iter().all(|stamp| snapshot.is_as_stamped(stamp));
+        let dropped = self.kept.lock().retain(is_present);
+        self.outdated.fetch_add(dropped as u64, Ordering::Relaxed);
+    }
+
     /// Throws everything out; gives the number of answers.
     pub(crate) fn clear(&self) -> usize {
         self.kept.lock().clear()

@@ -16,9 +16,6 @@ use super::answers::{Answer, Answers};
 use crate::catalog::Moment;
 use crate::run::BatchStream;
 
-/// An array is copied where its memory is this many times its values: batches are slices of more.
-const WASTE_MAX: usize = 2;
-
 /// Where an answer is to be kept.
 pub(crate) struct Fill {
     pub(crate) answers: Arc<Answers>,
@@ -86,8 +83,8 @@ impl Stream for Keeping {
     }
 }
 
-/// The batch without what its arrays share with others: the rest of the arrays that they are slices of, and values of
-/// dictionaries that no row has.
+/// A copy of the batch that shares nothing: an array may be a slice of a larger one or lie in a mapped segment, whose file
+/// would stay as long as the answer.
 fn owned(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = batch.columns().iter().map(owned_array).collect::<Result<Vec<_>>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -95,16 +92,19 @@ fn owned(batch: &RecordBatch) -> Result<RecordBatch> {
 }
 
 fn owned_array(values: &ArrayRef) -> Result<ArrayRef> {
-    if let DataType::Dictionary(_, value_type) = values.data_type()
-        && values.as_any_dictionary().values().len() > values.len()
-    {
+    let DataType::Dictionary(_, value_type) = values.data_type() else {
+        return copied(values);
+    };
+    let texts = values.as_any_dictionary().values();
+    if texts.len() > values.len() {
+        // Most of them are of no row.
         return Ok(cast(&cast(values, value_type)?, values.data_type())?);
     }
+    Ok(copied(values)?.as_any_dictionary().with_values(copied(texts)?))
+}
+
+fn copied(values: &ArrayRef) -> Result<ArrayRef> {
     let data = values.to_data();
-    let own_bytes = data.get_slice_memory_size().unwrap_or(usize::MAX);
-    if data.get_buffer_memory_size() <= own_bytes.saturating_mul(WASTE_MAX).max(64) {
-        return Ok(Arc::clone(values));
-    }
     let mut copy = MutableArrayData::new(vec![&data], false, data.len());
     copy.try_extend(0, 0, data.len())?;
     Ok(make_array(copy.freeze()))

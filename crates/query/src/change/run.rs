@@ -30,6 +30,8 @@ impl Core {
                 Err(error) if error.code() == Code::SchemaMoved && tries < TRIES => {}
                 outcome => {
                     let receipt = outcome?;
+                    // Erased rows are not to live on in what was answered before.
+                    self.drop_outdated();
                     let count = answers::count(receipt.rows)?;
                     return Ok(answer(count, receipt.sequence, &call, StatementKind::Change));
                 }

@@ -119,6 +119,17 @@ impl Queries {
         self.stop(&query, why(bytes)).then(|| Arc::new(query.report()))
     }
 
+    /// Tells the query that got its slot last to stop.
+    pub(crate) fn cancel_last(&self, why: impl Fn() -> Error) -> Option<Arc<QueryReport>> {
+        let open = self.open.lock();
+        let runs = open.values().filter(|query| !query.flag.is_cancelled());
+        let last = runs.filter_map(|query| Some((query.began()?, Arc::clone(query))));
+        let last = last.max_by_key(|(began, _)| *began);
+        drop(open);
+        let (_, query) = last?;
+        self.stop(&query, why()).then(|| Arc::new(query.report()))
+    }
+
     pub(crate) fn stats(&self) -> QueryListStats {
         QueryListStats {
             cancelled: self.cancelled.load(Ordering::Relaxed),

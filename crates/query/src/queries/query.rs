@@ -101,6 +101,12 @@ impl Query {
         course.began.get_or_insert_with(Instant::now);
     }
 
+    /// When it got its first slot, if it has not ended.
+    pub(super) fn began(&self) -> Option<Instant> {
+        let course = self.course.lock();
+        course.began.filter(|_| course.ended.is_none())
+    }
+
     /// It needs no slot.
     pub(crate) fn needs_no_slot(&self) {
         self.course.lock().began.get_or_insert_with(Instant::now);

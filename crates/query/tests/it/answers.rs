@@ -1,9 +1,13 @@
 //! The result cache: what is given again, what never is, and that nobody can tell the difference by the rows.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
 use futures::StreamExt;
-use pulsora_model::{Name, Result};
+use pulsora_model::{Code, Name, Result};
 use pulsora_query::{CacheUse, Caching, SqlParam, SqlRequest};
-use pulsora_storage::Command;
+use pulsora_storage::{Change, Command, Correction, RowChange, Selection, TimeRange};
 
 use crate::world::{READINGS, World, table, text_of};
 
@@ -19,7 +23,7 @@ fn world() -> World {
 fn asked(world: &World, request: SqlRequest) -> Result<(String, CacheUse)> {
     world.runtime.block_on(async {
         let mut answer = world.query.sql(request).await?;
-        let mut batches = vec![arrow::array::RecordBatch::new_empty(answer.schema.clone())];
+        let mut batches = vec![RecordBatch::new_empty(answer.schema.clone())];
         while let Some(batch) = answer.batches.next().await {
             batches.push(batch?);
         }
@@ -68,7 +72,11 @@ fn answers_are_given_again_until_their_table_changes() {
     assert_eq!((rows.as_str(), cache), ("n\n6", CacheUse::Miss));
     assert_eq!(world.query.cache().outdated, 1);
     assert_eq!(cache_of(&world, count), CacheUse::Hit);
-    assert_eq!(world.query.clear_cache(), 9);
+    // One without a table, and the one of now.
+    world.query.drop_outdated();
+    let stats = world.query.cache();
+    assert_eq!((stats.entries, stats.outdated), (2, 8));
+    assert_eq!(world.query.clear_cache(), 2);
     assert_eq!(cache_of(&world, count), CacheUse::Miss);
 }
 
@@ -171,6 +179,17 @@ fn large_answers_are_not_kept_and_old_ones_make_room() {
 }
 
 #[test]
+fn erased_rows_leave_what_was_kept() {
+    let world = world();
+    check_kept(&world, &SqlRequest::new("default", "SELECT * FROM sensor ORDER BY time, host"));
+    check_kept(&world, &SqlRequest::new("default", "SELECT 1 AS n"));
+    // It ends when the rows are nowhere: an answer that held a segment would keep it.
+    world.sql("ERASE FROM sensor WHERE host = 'a'");
+    assert_eq!(world.query.cache().entries, 1);
+    world.check("SELECT count(*) AS n FROM sensor", "n\n3");
+}
+
+#[test]
 fn an_answer_that_was_not_taken_whole_is_not_given_again() {
     let world = World::with(|options| options.cache_bytes = 64 << 20);
     world.write_numbers("numbers", 200_000);
@@ -217,6 +236,38 @@ fn any_interleaving_of_changes_and_queries_answers_as_without() {
     assert!(hits > 200, "{hits} hits");
 }
 
+/// Corrects the rows of a day in a table, if it is there.
+fn correct(world: &World, table: &str, random: &mut fastrand::Rng, change: Change) {
+    let day = 86_400_000_000_000;
+    let start_ns = 1_704_067_200_000_000_000 + random.i64(0..4) * day;
+    let time = TimeRange { start_ns, end_ns: start_ns + day - 1 };
+    let correction = Correction {
+        database: Name::literal("default"),
+        table: Name::new(table).unwrap(),
+        schema_version: None,
+        rows: Selection { time, ..Selection::all() },
+        change,
+    };
+    if let Err(error) = world.engine.correct(correction).wait() {
+        assert_eq!(error.code(), Code::TableNotFound, "{error}");
+    }
+}
+
+/// The rows with a state that is one more.
+fn next_state(rows: &RecordBatch) -> Result<RecordBatch> {
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns()).map(|(field, values)| {
+        Ok(match field.name().as_str() {
+            "state" => {
+                let states = values.as_primitive::<Int64Type>();
+                Arc::new(states.unary::<_, Int64Type>(|state| state + 1)) as ArrayRef
+            }
+            _ => Arc::clone(values),
+        })
+    });
+    Ok(RecordBatch::try_new(Arc::clone(&schema), columns.collect::<Result<_>>()?)?)
+}
+
 /// Something happens, or nothing.
 fn change(world: &World, random: &mut fastrand::Rng) {
     let name = ["a", "b"][random.usize(..2)];
@@ -224,7 +275,7 @@ fn change(world: &World, random: &mut fastrand::Rng) {
         0..4 => {
             let time = format!("2024-01-{:02}T00:00:{:02}Z", random.u32(1..5), random.u32(..60));
             let host = format!("h{}", random.u32(..4));
-            let row = (time.as_str(), host.as_str(), "r", random.f64(), random.i64(..9));
+            let row = (time.as_str(), host.as_str(), "r", random.f64(), random.i64(0..9));
             let database = if random.u32(..5) == 0 { "other" } else { "default" };
             world.write(database, name, &[row]);
         }
@@ -249,6 +300,14 @@ fn change(world: &World, random: &mut fastrand::Rng) {
             );
             // The table may not be there.
             let _missing = world.ask(SqlRequest::new("default", sql));
+        }
+        10 => {
+            let change = match random.u32(..3) {
+                0 => Change::Delete,
+                1 => Change::Replace(RowChange::new(next_state)),
+                _ => Change::Erase,
+            };
+            correct(world, name, random, change);
         }
         // Nothing changes: what is asked again now is a hit.
         _ => {}

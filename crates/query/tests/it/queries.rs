@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use pulsora_model::{Code, Error};
 use pulsora_query::{
-    About, CacheUse, Priority, QueryReport, QueryState, Relief, SqlRequest, SqlResult,
+    About, CacheUse, Priority, QueryReport, QueryState, Relief, Shortage, SqlRequest, SqlResult,
 };
 
 use crate::world::World;
@@ -226,7 +226,7 @@ fn scans_and_folds_end_when_they_are_told_to() {
 fn the_query_that_holds_most_memory_gives_it_back() {
     let world = World::with(|options| options.concurrency = 4);
     world.write_numbers("numbers", 100_000);
-    assert!(world.query.relieve().is_none());
+    assert!(world.query.relieve(Shortage::Lasting).is_none());
     world.runtime.block_on(async {
         let small = ask("SELECT * FROM generate_series(1, 100000000)");
         let mut small = world.query.sql(small).await.unwrap();
@@ -237,7 +237,7 @@ fn the_query_that_holds_most_memory_gives_it_back() {
         assert!(large.batches.next().await.unwrap().is_ok());
         let report = world.query.query(large.query.id()).unwrap();
         assert!(report.memory_bytes > 1 << 20, "{report:?}");
-        let Some(Relief::Query(relieved)) = world.query.relieve() else {
+        let Some(Relief::Query(relieved)) = world.query.relieve(Shortage::New) else {
             panic!("nothing was cancelled")
         };
         assert_eq!(&*relieved.id, large.query.id());
@@ -247,8 +247,13 @@ fn the_query_that_holds_most_memory_gives_it_back() {
             }
         };
         assert_eq!(error.code(), Code::MemoryLimit, "{error}");
-        assert!(world.query.relieve().is_none(), "one that ends is not told again");
+        assert!(world.query.relieve(Shortage::New).is_none(), "one that ends is not told again");
         assert!(small.batches.next().await.unwrap().is_ok());
+        // If that does not help, whoever came last has to go.
+        let Some(Relief::Query(relieved)) = world.query.relieve(Shortage::Lasting) else {
+            panic!("nothing was cancelled")
+        };
+        assert_eq!(&*relieved.id, small.query.id());
     });
     wait_until_idle(&world);
 }

@@ -22,3 +22,4 @@ mod rows;
 mod series;
 mod sim;
 mod smoke;
+mod stamps;
