@@ -31,6 +31,7 @@ fn hot(number: u32, bytes: u64) -> SegmentMeta {
         offset: 0,
         length: bytes,
         crc: 0,
+        piece_crcs: Vec::new(),
         rows: bytes.div_ceil(8),
         window: Window { start_ns: END - HOUR_NS, end_ns: END },
         min_time_ns: END - HOUR_NS,

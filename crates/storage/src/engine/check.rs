@@ -336,6 +336,7 @@ fn check_segment(segment: &Segment, catalog: &Catalog) -> Result<()> {
 
 /// The checksum of the whole segment and its footer.
 fn check_parquet(segment: &Segment, table: &TableSchema) -> Result<()> {
+    segment.file.verify_parquet()?;
     segment.read(ReadSpec {
         columns: Vec::new(),
         time_column: table.time().id,

@@ -18,6 +18,10 @@ pub enum SegmentFormat {
     Hot,
 }
 
+/// Bytes that one of [`SegmentMeta::piece_crcs`] covers: a few column chunks of a row group, and a reader of
+/// less reads little more; a segment of 512 MB has 512 of them, 5 KiB in the manifest.
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
+
 /// A segment, as the manifest names it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentMeta {
@@ -45,6 +49,10 @@ pub struct SegmentMeta {
     pub length: u64,
     /// CRC32C of these bytes.
     pub crc: u32,
+    /// CRC32C of each [`PIECE_BYTES`] of a Parquet segment, so that a reader of a part need not read all
+    /// of it. Empty in segments of older versions, and in hot ones, whose parts have their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub piece_crcs: Vec<u32>,
     /// Rows, deleted ones included.
     pub rows: u64,
     /// The partition.

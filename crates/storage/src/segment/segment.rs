@@ -10,6 +10,7 @@ use pulsora_model::{Error, Result};
 use roaring::RoaringBitmap;
 
 use super::access::SegmentAccess;
+use super::cold::Pieces;
 use super::hot::{BlockCache, HotSegment, SegmentBytes};
 use super::ids::IdIndex;
 use super::meta::{IdIndexMeta, SegmentMeta};
@@ -41,6 +42,8 @@ pub(crate) struct SegmentFile {
     ids_object: Option<Arc<Object>>,
     /// Parquet: footer and page indexes, read and checked on first touch.
     pub(super) footer: OnceLock<ArrowReaderMetadata>,
+    /// Parquet: the checksums of its pieces.
+    pub(super) pieces: Option<Arc<Pieces>>,
     /// Hot: the opened segment.
     hot: OnceLock<Arc<HotSegment>>,
     access: Arc<SegmentAccess>,
@@ -55,6 +58,7 @@ impl SegmentFile {
         let ids = meta.ids.as_ref().filter(|ids| ids.object != meta.object);
         SegmentFile {
             object: access.object(&meta.object),
+            pieces: Pieces::of(&meta).map(Arc::new),
             ids_object: ids.map(|ids| access.object(&ids.object)),
             meta,
             footer: OnceLock::new(),

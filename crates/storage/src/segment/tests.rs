@@ -554,3 +554,39 @@ fn every_column_has_the_encoding_that_is_smallest_for_its_rows() {
         assert!(right, "{name}: {encodings:?}, not {expected}");
     }
 }
+
+#[test]
+fn a_read_verifies_the_pieces_that_it_touches_and_the_check_all_of_them() {
+    let sim = Simulation::new(1);
+    let store: Arc<dyn Store> = Arc::new(LocalStore::new("/data", &sim.env()));
+    let mut rng = fastrand::Rng::with_seed(3);
+    // Two row groups of 4,096 texts of 600 bytes that do not compress.
+    let mut text =
+        || -> String { std::iter::repeat_with(|| rng.alphanumeric()).take(600).collect() };
+    let texts: Vec<String> = (0..8_192).map(|_| text()).collect();
+    let segment = columns_of(
+        &store,
+        vec![("time", times(8_192)), ("note", Arc::new(StringArray::from_iter_values(&texts)))],
+    );
+    let pieces = segment.meta.length.div_ceil(1 << 20) as usize;
+    assert!(pieces > 3 && segment.meta.piece_crcs.len() == pieces);
+    let path = std::path::Path::new("/data").join(&segment.meta.object);
+    let file = sim.files.mount().open(&path).unwrap();
+    file.write_at(&[0xff; 16], 500_000).unwrap();
+    let read = |groups| {
+        let fresh = open(&store, (*segment.meta).clone());
+        read(&fresh, ReadSpec { groups: Some(groups), ..spec(&["note"]) }).map(|b| b.num_rows())
+    };
+    assert_eq!(read(1..2).unwrap(), 4_096, "its pieces are sound");
+    let error = read(0..1).unwrap_err();
+    assert_eq!(error.code(), Code::Corrupt);
+    assert!(error.message().contains("from 0 on"), "{error}");
+    let fresh = open(&store, (*segment.meta).clone());
+    assert_eq!(fresh.file.verify_parquet().unwrap_err().code(), Code::Corrupt);
+    // Without checksums of pieces, as older versions wrote it, the whole is looked at first.
+    let old = SegmentMeta { piece_crcs: Vec::new(), ..(*segment.meta).clone() };
+    let groups = Some(1..2);
+    let ask = ReadSpec { groups, ..spec(&["note"]) };
+    let outcome = open(&store, old).read(ask).map(|_| ());
+    assert_eq!(outcome.unwrap_err().code(), Code::Corrupt);
+}

@@ -193,6 +193,7 @@ fn meta(object: &str, hot: &HotSegment, position: u64) -> SegmentMeta {
         offset: 0,
         length: hot.length(),
         crc: 0,
+        piece_crcs: Vec::new(),
         rows: header.rows,
         window: Window { start_ns: header.min_time_ns, end_ns: header.max_time_ns },
         min_time_ns: header.min_time_ns,

@@ -1,12 +1,14 @@
 //! The bytes of a Parquet segment: ranged reads, its checksum on first touch, its footer kept once read.
 //!
-//! Invariants: nothing is decoded before the checksum of its object has been verified; no read leaves
+//! Invariants: nothing is decoded before the checksum of its bytes has been verified, piece by piece where the
+//! manifest has one for each, else that of the whole segment; no read leaves
 //! the segment's range of the object, whatever the bytes claim; damaged bytes are a `corrupt` error
 //! that names the object, also where the Parquet library gives up by panicking.
 
 use std::io::{self, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -16,10 +18,51 @@ use parquet::file::reader::{ChunkReader, Length};
 use pulsora_env::{File, read_exact_at};
 use pulsora_model::Result;
 
-use crate::segment::SegmentFile;
+use crate::segment::meta::PIECE_BYTES;
+use crate::segment::{SegmentFile, SegmentMeta};
 
 /// A checksum reads this much at a time.
 const CHECKSUM_BYTES: usize = 1 << 20;
+
+/// The checksums of the pieces of a segment, and which of them have been verified.
+pub(in crate::segment) struct Pieces {
+    meta: Arc<SegmentMeta>,
+    verified: Vec<AtomicBool>,
+}
+
+impl Pieces {
+    /// Those of a segment, if the manifest has one for each of its pieces.
+    pub fn of(meta: &Arc<SegmentMeta>) -> Option<Pieces> {
+        let count = usize::try_from(meta.length.div_ceil(PIECE_BYTES as u64)).ok()?;
+        let known = count > 0 && meta.piece_crcs.len() == count;
+        let verified = || std::iter::repeat_with(AtomicBool::default).take(count).collect();
+        known.then(|| Pieces { meta: Arc::clone(meta), verified: verified() })
+    }
+
+    /// Verifies the pieces that hold `length` bytes at `start`, each once.
+    fn verify(&self, file: &dyn File, start: u64, length: u64) -> io::Result<()> {
+        let last = start.saturating_add(length).min(self.meta.length).saturating_sub(1);
+        let pieces = start / PIECE_BYTES as u64..=last / PIECE_BYTES as u64;
+        for piece in pieces {
+            let Some(verified) = self.verified.get(piece as usize) else { break };
+            if verified.load(Ordering::Acquire) {
+                continue;
+            }
+            let from = piece * PIECE_BYTES as u64;
+            let mut bytes = vec![0; (self.meta.length - from).min(PIECE_BYTES as u64) as usize];
+            read_exact_at(file, &mut bytes, self.meta.offset + from)?;
+            let (found, expected) = (crc32c::crc32c(&bytes), self.meta.piece_crcs[piece as usize]);
+            if found != expected {
+                let message = format!(
+                    "the checksum of its bytes from {from} on is {found:08x}, {expected:08x} was written"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            verified.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}
 
 /// The segment's range of its object.
 #[derive(Clone)]
@@ -27,6 +70,14 @@ pub(super) struct Range {
     file: Arc<dyn File>,
     offset: u64,
     length: u64,
+    /// Absent where the whole segment has been verified.
+    pieces: Option<Arc<Pieces>>,
+}
+
+impl Range {
+    fn verify(&self, start: u64, length: u64) -> io::Result<()> {
+        self.pieces.as_ref().map_or(Ok(()), |pieces| pieces.verify(&*self.file, start, length))
+    }
 }
 
 impl Length for Range {
@@ -50,6 +101,7 @@ impl ChunkReader for Range {
                 self.length
             )));
         }
+        self.verify(start, length as u64)?;
         let mut bytes = vec![0; length];
         read_exact_at(&*self.file, &mut bytes, self.offset + start)?;
         Ok(bytes.into())
@@ -66,6 +118,7 @@ impl Read for RangeCursor {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let left = self.range.length.saturating_sub(self.at);
         let count = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.range.verify(self.at, count as u64)?;
         let count = self.range.file.read_at(&mut buf[..count], self.range.offset + self.at)?;
         self.at += count as u64;
         Ok(count)
@@ -76,15 +129,26 @@ impl SegmentFile {
     /// Opens the segment's range of its object.
     pub(super) fn range(&self) -> Result<Range> {
         let file = self.object.open()?;
-        Ok(Range { file, offset: self.meta.offset, length: self.meta.length })
+        let (offset, length) = (self.meta.offset, self.meta.length);
+        Ok(Range { file, offset, length, pieces: self.pieces.clone() })
     }
 
-    /// Footer and page indexes. The first call verifies the checksum of the whole segment.
+    /// Verifies the checksum of the whole segment.
+    ///
+    /// # Errors
+    /// `corrupt` when it is damaged or missing, `io_error`.
+    pub fn verify_parquet(&self) -> Result<()> {
+        self.verify(&self.range()?)
+    }
+
+    /// Footer and page indexes. The first call verifies them, or all of a segment that has one checksum only.
     pub(super) fn footer(&self, range: &Range) -> Result<&ArrowReaderMetadata> {
         if let Some(footer) = self.footer.get() {
             return Ok(footer);
         }
-        self.verify(range)?;
+        if self.pieces.is_none() {
+            self.verify(range)?;
+        }
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let footer = self.guard(|| ArrowReaderMetadata::load(range, options))?;
         self.check_rows(&footer)?;
@@ -127,6 +191,9 @@ impl SegmentFile {
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(ParquetError::External(source))) => match source.downcast::<io::Error>() {
+                Ok(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    Err(self.corrupt(&error.to_string()))
+                }
                 Ok(error) => Err(self.object.read_error(*error)),
                 Err(source) => Err(self.corrupt(&source.to_string())),
             },

@@ -13,5 +13,6 @@ mod sink;
 mod writer;
 
 pub(crate) use filter::ExactFilter;
+pub(in crate::segment) use footer::Pieces;
 pub(crate) use reader::ParquetRows;
 pub(crate) use writer::{Layout, ROW_GROUP_ROWS, SegmentWriter};

@@ -224,7 +224,7 @@ impl<'a> SegmentWriter<'a> {
         let Some(parquet) = parquet.filter(|_| rows > 0) else { return Ok(None) };
         let sink = parquet.into_inner().map_err(|error| failed(&draft, &self.object, error))?;
         let object = segment_object(draft.database, draft.schema, draft.window, rows, draft.id);
-        let (length, crc) = sink.finish(&object).map_err(|error| io_error(&self.object, error))?;
+        let written = sink.finish(&object).map_err(|error| io_error(&self.object, error))?;
         let ids = match draft.schema.row_id() {
             Some(_) => Some(put_ids(store, &object, draft.id, &self.ids).inspect_err(|_| {
                 // Nothing will name it; the next start removes what cannot be removed now.
@@ -247,8 +247,9 @@ impl<'a> SegmentWriter<'a> {
             level: draft.level,
             object,
             offset: 0,
-            length,
-            crc,
+            length: written.length,
+            crc: written.crc,
+            piece_crcs: written.piece_crcs,
             rows,
             window: draft.window,
             min_time_ns: self.min_time_ns,

@@ -296,6 +296,7 @@ impl<'a> HotWriter<'a> {
             offset: 0,
             length: out.len() as u64,
             crc: crc32c::crc32c(&out),
+            piece_crcs: Vec::new(),
             rows: u64::from(self.rows),
             window: self.draft.window,
             min_time_ns,
