@@ -359,6 +359,13 @@ fn a_crash_at_any_operation_of_a_merge_of_parquet_loses_nothing_and_leaves_nothi
     // Objects of 20 KB at most, each written in pieces.
     let compaction =
         CompactionOptions { target_file_bytes: 20_000, ..CompactionOptions::default() };
+    // Partitions turn cold and rest, in leaps: there are many operations to be crashed at.
+    let pass = |machine: &Machine| {
+        for _ in 0..3 {
+            machine.world.clock.advance((HOT_FOR + REST).as_nanos() as u64 / 2);
+            machine.settle();
+        }
+    };
     let machine = || {
         let machine = Machine::with(Options { compaction: compaction.clone(), ..options() });
         let mut rng = fastrand::Rng::with_seed(1);
@@ -373,7 +380,7 @@ fn a_crash_at_any_operation_of_a_merge_of_parquet_loses_nothing_and_leaves_nothi
             machine.flush();
         };
         write(1);
-        machine.pass(HOT_FOR + REST);
+        pass(&machine);
         write(2);
         machine
     };
@@ -384,7 +391,7 @@ fn a_crash_at_any_operation_of_a_merge_of_parquet_loses_nothing_and_leaves_nothi
             let rows = read(&machine.engine, "t");
             assert!(figures(&machine).1 >= 2, "the first rows are cut into files");
             machine.world.files.crash_after(operations);
-            machine.pass(HOT_FOR + REST);
+            pass(&machine);
             let crashed = machine.world.files.crashed();
             if lose_power {
                 machine.power_cut()
@@ -394,7 +401,7 @@ fn a_crash_at_any_operation_of_a_merge_of_parquet_loses_nothing_and_leaves_nothi
             assert_eq!(read(&machine.engine, "t"), rows, "operation {operations}");
             let (hot, cold, objects) = figures(&machine);
             assert_eq!(objects as u64, hot + cold, "operation {operations}");
-            machine.pass(HOT_FOR + REST);
+            pass(&machine);
             let (hot, cold, objects) = figures(&machine);
             assert!(hot == 0 && cold >= 3 && objects as u64 == cold, "operation {operations}");
             assert_eq!(machine.engine.compaction().overlapping_max, 1, "one run of Parquet");
