@@ -91,7 +91,7 @@ impl Builder {
     }
 
     /// Changes any setting of queries. The spill directory is `spill` in the data directory unless it
-    /// is set here.
+    /// is set here. Answers are kept once `cache_bytes` is not 0.
     #[must_use]
     pub fn queries(mut self, change: impl FnOnce(&mut QueryOptions)) -> Builder {
         change(&mut self.options.query);

@@ -37,7 +37,9 @@ pub use pulsora_model::{
     Batch as Columns, BatchBuilder, Code, Detail, Error, ErrorKind, Name, Result, TableOptions,
     Timestamp,
 };
-pub use pulsora_query::{BatchStream, QueryOptions, SqlParam, SqlRequest, SqlResult};
+pub use pulsora_query::{
+    BatchStream, CacheUse, Caching, QueryOptions, SqlParam, SqlRequest, SqlResult,
+};
 pub use pulsora_storage::segment_files::{
     ColumnStatistics, FileStatistics, SegmentLimits, SegmentReader, SegmentWriter,
 };

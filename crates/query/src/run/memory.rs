@@ -4,8 +4,8 @@
 //! take what is left, first come, first served. The rest is kept from the spilling ones because every
 //! spill ends in a merge, which cannot spill: without it a sort fills the pool and then cannot finish.
 //!
-//! Each query reserves through a share of its own, which counts what it holds, and refuses more once the query was told
-//! to stop.
+//! Each query reserves through a share of its own, which counts what it holds, and refuses more to operators that cannot
+//! spill once the query was told to stop.
 
 use std::fmt;
 use std::sync::Arc;
@@ -195,7 +195,10 @@ impl MemoryPool for QueryShare {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        self.flag.check().map_err(into_datafusion)?;
+        // One that can spill would spill.
+        if !reservation.consumer().can_spill() {
+            self.flag.check().map_err(into_datafusion)?;
+        }
         self.pool.try_grow(reservation, additional)?;
         self.held.add(additional);
         Ok(())

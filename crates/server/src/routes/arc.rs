@@ -5,7 +5,7 @@ use arrow::datatypes::Int64Type;
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
+use futures::TryStreamExt;
 use pulsora_model::{Code, Error, Result};
 use pulsora_query::SqlRequest;
 use pulsora_storage::TableStats;
@@ -51,9 +51,9 @@ pub(super) async fn count(context: &Context, sql: &str) -> Result<u64> {
     let about = context.about("estimate", &sql, None)?;
     let request = SqlRequest::new(context.database()?.to_string(), sql);
     let queries = &context.running.queries;
-    let mut batches = queries.sql_as(queries.open(about), request).await?.batches;
-    let first: Option<RecordBatch> = batches.next().await.transpose()?;
-    let column = first.as_ref().and_then(|batch| batch.columns().first());
+    let batches = queries.sql_as(queries.open(about), request).await?.batches;
+    let batches: Vec<RecordBatch> = batches.try_collect().await?;
+    let column = batches.first().and_then(|batch| batch.columns().first());
     let count = column.and_then(|column| column.as_primitive_opt::<Int64Type>());
     match count.filter(|count| !count.is_empty()) {
         Some(count) => Ok(count.value(0).unsigned_abs()),
