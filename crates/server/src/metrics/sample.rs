@@ -169,7 +169,7 @@ fn compaction(stats: &EngineStats, text: &mut Text) {
     counter(text, "pulsora_merges_total", merges, stats.merges);
     let conversions = "Rewrites of cold partitions into Parquet.";
     counter(text, "pulsora_conversions_total", conversions, stats.conversions);
-    let overtaken = "Rewrites given up because rows of their inputs were replaced or dropped.";
+    let overtaken = "Rewrites given up because rows of their inputs were deleted or dropped.";
     counter(text, "pulsora_compactions_overtaken_total", overtaken, stats.compactions_overtaken);
     let cancelled = "Rewrites ended by a request, a drop or the end of the server.";
     counter(text, "pulsora_compactions_cancelled_total", cancelled, stats.compactions_cancelled);

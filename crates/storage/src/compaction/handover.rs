@@ -15,6 +15,8 @@ pub(crate) struct Finished {
     /// As they were when they were read.
     pub inputs: Vec<Segment>,
     pub added: Vec<Arc<SegmentMeta>>,
+    /// Corrections that had been committed before the inputs were looked at.
+    pub corrections: u64,
 }
 
 /// What became of it.

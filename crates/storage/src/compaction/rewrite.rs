@@ -210,7 +210,9 @@ impl<'a> Rewrite<'a> {
             self.output.add(open, self.database, self.schema)?;
         }
         let added: Vec<Arc<SegmentMeta>> = self.output.finish()?;
-        Ok(Finished { table: self.job.plan.table, inputs: self.inputs, added })
+        let Job { plan, corrections, .. } = self.job;
+        let corrections = *corrections;
+        Ok(Finished { table: plan.table, inputs: self.inputs, added, corrections })
     }
 }
 

@@ -27,11 +27,16 @@ const TICK: Duration = Duration::from_secs(1);
 /// And where everything is Parquet, which can only become less of it.
 const SLOW_TICK: Duration = Duration::from_secs(10);
 
+/// Looking takes one part in this many of the time, however many segments there are.
+const PLAN_SHARE: u32 = 100;
+
 /// The state of a compaction task.
 pub(crate) struct Compactor {
     shared: Arc<Shared>,
     /// What was offered to the flush task.
     offered: Option<Offered>,
+    /// What the last look at all segments took.
+    planned_ns: u64,
 }
 
 /// A job that waits for its answer, with its outputs in figures.
@@ -44,7 +49,7 @@ struct Offered {
 
 impl Compactor {
     pub fn new(shared: Arc<Shared>) -> Compactor {
-        Compactor { shared, offered: None }
+        Compactor { shared, offered: None, planned_ns: 0 }
     }
 
     /// One step of the task: at most one job.
@@ -94,14 +99,15 @@ impl Compactor {
         let mut formats = published.version.segments().map(|segment| segment.meta.format);
         let first = formats.next()?;
         let hot = first == SegmentFormat::Hot || formats.any(|format| format == SegmentFormat::Hot);
-        Some(if hot || self.shared.jobs.is_demanded() { TICK } else { SLOW_TICK })
+        let tick = if hot || self.shared.jobs.is_demanded() { TICK } else { SLOW_TICK };
+        Some(tick.max(Duration::from_nanos(self.planned_ns) * PLAN_SHARE))
     }
 
     // ---- choosing --------------------------------------------------------------------------
 
     /// Begins the first plan that may be begun.
-    fn begin(&self) -> Option<(Arc<Published>, Arc<Job>)> {
-        let shared = &*self.shared;
+    fn begin(&mut self) -> Option<(Arc<Published>, Arc<Job>)> {
+        let shared = Arc::clone(&self.shared);
         if !shared.has_reserve() {
             let error = Error::new(Code::DiskFull, "the disk has room for flushes only");
             shared.answer_conversions(None, &error);
@@ -111,6 +117,7 @@ impl Compactor {
         let (now_ns, wall_ns) = self.now();
         let cold = shared.demanded_cold();
         let mut state = shared.jobs.state();
+        let corrections = shared.counters.corrections.load(Ordering::Acquire);
         let published = shared.published.load_full();
         let (merged, busy) = (state.merged(), state.busy());
         let segments = shared.demands.segments();
@@ -125,9 +132,10 @@ impl Compactor {
         });
         let job = chosen.map(|plan| {
             let names = names(&published, plan.table);
-            state.begin(|id| Job::new(id, plan, names, (now_ns, wall_ns)))
+            state.begin(|id| Job::new(id, plan, names, (now_ns, wall_ns), corrections))
         });
         drop(state);
+        self.planned_ns = self.now().0.saturating_sub(now_ns);
         done.into_iter().for_each(|waiting| waiting.answer());
         Some((published, job?))
     }

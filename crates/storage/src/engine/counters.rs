@@ -29,6 +29,8 @@ pub(crate) struct Counters {
     pub flushed_bytes: AtomicU64,
     pub skipped_groups: AtomicU64,
     pub torn_groups: AtomicU64,
+    /// Deletes and changes of rows whose edit is committed.
+    pub corrections: AtomicU64,
     pub compaction: CompactionCounters,
 }
 

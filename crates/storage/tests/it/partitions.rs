@@ -459,3 +459,45 @@ fn a_damaged_input_stops_its_partition_and_no_other() {
     drop_table(&machine, "t");
     assert_eq!(figures(&machine), (0, 1, 1));
 }
+
+#[test]
+fn rows_that_are_replaced_while_they_are_merged_stay_replaced_and_do_not_hold_it_up() {
+    let slow = CompactionOptions { bytes_per_second: 50, ..CompactionOptions::default() };
+    let mut machine = Machine::with(Options { compaction: slow, ..options() });
+    let rows = |from: i64| -> Vec<Row> {
+        (from..from + 10).map(|n| Row::at(n).id(n as u64).field("v", n)).collect()
+    };
+    for from in [1, 11, 21] {
+        machine.write(request("t", &with_ids(), &rows(from)));
+        machine.flush();
+    }
+    machine.world.clock.advance(REST.as_nanos() as u64);
+    // Two rows of the first and the last input come again, and are flushed, while the job is at it.
+    let engine = machine.engine.clone();
+    let replaced = [Row::at(100).id(3).field("v", 103), Row::at(101).id(30).field("v", 130)];
+    let writer = machine.world.env().tasks.spawn(
+        "writer",
+        Box::new(move || match engine.compaction().running.is_empty() {
+            true => Step::Wait(Some(Duration::from_millis(10))),
+            false => {
+                drop(engine.write(request("t", &with_ids(), &replaced)));
+                drop(engine.flush(FlushFilter::default()));
+                Step::Done
+            }
+        }),
+    );
+    machine.pass(Duration::from_secs(120));
+    assert!(writer.is_finished());
+    let stats = machine.engine.stats();
+    assert_eq!(stats.compactions_overtaken, 0);
+    let mut expected: Vec<String> = (1..31)
+        .filter(|n| ![3, 30].contains(n))
+        .map(|n| format!("id={n}u time={n} v={n}"))
+        .collect();
+    expected.extend(["id=3u time=100 v=103".to_owned(), "id=30u time=101 v=130".to_owned()]);
+    assert_eq!(read(&machine.engine, "t"), expected);
+    let first = machine.engine.compaction().history.pop().unwrap();
+    assert_eq!((first.status, first.segments_in, first.rows_out), (JobStatus::Completed, 3, 30));
+    machine.power_cut();
+    assert_eq!(read(&machine.engine, "t"), expected, "bitmaps of outputs are in the manifest");
+}
