@@ -176,7 +176,7 @@ impl Core {
     async fn run(&self, mut call: Call, planned: Planned) -> Result<SqlResult> {
         let Planned { plan, moment, timeless } = planned;
         let fill = call.cache_key.take().filter(|_| timeless);
-        let fill = fill.map(|key| self.fill(&call.query, key, &moment));
+        let fill = fill.and_then(|key| self.fill(&call.query, key, &moment));
         let at_once = is_fold(&plan);
         let plan = watched(plan, moment.flag()).map_err(|error| from_datafusion(&error))?;
         let stream = execute_stream(plan, self.sessions.running(&call.query));
@@ -206,11 +206,13 @@ impl Core {
         Ok(SqlResult { schema, batches, visible, counters, kind, query })
     }
 
-    /// Where the answer of a query is to be kept, which was not there.
-    fn fill(&self, query: &Query, key: String, moment: &Arc<Moment>) -> Fill {
+    /// Where the answer of a query is to be kept, which was not there; `None` where it depends on more than can be
+    /// stamped.
+    fn fill(&self, query: &Query, key: String, moment: &Arc<Moment>) -> Option<Fill> {
+        moment.stamps()?;
         self.answers.missed();
         query.set_cache(CacheUse::Miss);
-        Fill { answers: Arc::clone(&self.answers), key, moment: Arc::clone(moment) }
+        Some(Fill { answers: Arc::clone(&self.answers), key, moment: Arc::clone(moment) })
     }
 
     fn limit(&self, request: &SqlRequest) -> Option<usize> {

@@ -179,6 +179,20 @@ fn large_answers_are_not_kept_and_old_ones_make_room() {
 }
 
 #[test]
+fn rows_that_go_by_the_clock_are_not_kept() {
+    let world = world();
+    let sql = "SELECT count(*) AS n FROM sensor";
+    check_kept(&world, &SqlRequest::new("default", sql));
+    world.sql("ALTER TABLE sensor SET (retention = '30000d')");
+    for _ in 0..2 {
+        let (rows, cache) = asked(&world, SqlRequest::new("default", sql)).unwrap();
+        assert_eq!((rows.as_str(), cache), ("n\n5", CacheUse::Off));
+    }
+    let both = "SELECT count(*) AS n FROM sensor, (VALUES (1)) v";
+    assert_eq!(cache_of(&world, both), CacheUse::Off);
+}
+
+#[test]
 fn erased_rows_leave_what_was_kept() {
     let world = world();
     check_kept(&world, &SqlRequest::new("default", "SELECT * FROM sensor ORDER BY time, host"));
