@@ -66,9 +66,10 @@ def test_v2(server, login):
         assert client.ready().status == "ready"
         buckets = client.buckets_api()
         assert buckets.find_bucket_by_name(bucket) is None
-        rules = BucketRetentionRules(type="expire", every_seconds=3600)
+        rules = BucketRetentionRules(type="expire", every_seconds=100 * 365 * 86400)
         made = buckets.create_bucket(bucket_name=bucket, retention_rules=rules, org="my org")
-        assert buckets.find_bucket_by_name(bucket).id == made.id
+        found = buckets.find_bucket_by_name(bucket)
+        assert found.id == made.id and found.retention_rules[0].every_seconds == 100 * 365 * 86400
         assert bucket in [one.name for one in buckets.find_buckets_iter(limit=1)]
         with client.write_api(write_options=SYNCHRONOUS) as write:
             point = Point("cpu").tag("host", "a=b").field("v", 1.5).field("n", 2).time(T, WritePrecision.S)
@@ -87,6 +88,11 @@ def test_v2(server, login):
         assert server.rows(f'SELECT host, v, n FROM "{bucket}".cpu ORDER BY host') == [
             ["a=b", 1.5, 2], ["f", 2.5, None]]
         assert server.rows(f'SELECT count(*), sum(v) FROM "{bucket}".batch') == [[250, 31125.0]]
+        start, stop = "1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+        client.delete_api().delete(start, stop, '_measurement="cpu" AND host="a=b"', bucket=bucket, org="my org")
+        assert server.rows(f'SELECT host FROM "{bucket}".cpu') == [["f"]]
+        client.delete_api().delete(start, stop, "", bucket=bucket, org="my org")
+        assert server.rows(f'SELECT count(*) FROM "{bucket}".batch') == [[0]]
         with pytest.raises(ApiException, match="/api/v1/query"):
             client.query_api().query(f'from(bucket:"{bucket}")')
         buckets.delete_bucket(made)

@@ -199,6 +199,14 @@ impl TableSchema {
         self.columns.iter().find(|column| column.kind == ColumnKind::Id)
     }
 
+    /// Whether the columns that both have are of the same types.
+    pub fn has_types_of(&self, other: &TableSchema) -> bool {
+        let same = |column: &Column| {
+            other.column_by_id(column.id).is_none_or(|other| other.ty == column.ty)
+        };
+        self.columns.iter().all(same)
+    }
+
     /// The Arrow schema of a scan of every column, in display order.
     pub fn arrow(&self) -> SchemaRef {
         Arc::new(Schema::new(self.columns.iter().map(Column::arrow_field).collect::<Vec<_>>()))

@@ -45,9 +45,9 @@ impl Core {
         let receipt = self.engine.correct(Correction {
             database,
             table: schema.name.clone(),
-            schema_version: None,
+            planned_for: None,
             rows: Selection::all(),
-            change: Change::Delete,
+            change: Change::Truncate,
         });
         let sequence = receipt.await?.sequence;
         Ok(answer(answers::status("truncated")?, sequence, &call, StatementKind::Change))

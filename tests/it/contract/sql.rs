@@ -128,6 +128,7 @@ fn errors_of_sql_say_what_to_do() {
         "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
         "COPY m TO '/tmp/pulsora-test-copy.csv'",
         "SET datafusion.execution.batch_size = 1",
+        "MERGE INTO m USING m AS n ON true WHEN MATCHED THEN DELETE",
     ];
     for statement in refused {
         let (status, code, text) = bench.sql_error(statement);

@@ -118,7 +118,22 @@ impl RowStatement {
 /// The name of a table that stands alone, without alias and joins.
 fn plain_table(table: TableWithJoins) -> Option<ObjectName> {
     match table.relation {
-        TableFactor::Table { name, alias: None, args: None, .. } if table.joins.is_empty() => {
+        TableFactor::Table {
+            name,
+            alias: None,
+            args: None,
+            with_hints,
+            version: None,
+            with_ordinality: false,
+            partitions,
+            json_path: None,
+            sample: None,
+            index_hints,
+        } if table.joins.is_empty()
+            && with_hints.is_empty()
+            && partitions.is_empty()
+            && index_hints.is_empty() =>
+        {
             Some(name)
         }
         _ => None,

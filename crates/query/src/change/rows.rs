@@ -8,7 +8,7 @@ use datafusion::common::{Column, DFSchema, Result as PlanResult};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use pulsora_model::{ColumnId, Error, Result, TableSchema};
+use pulsora_model::{Code, ColumnId, Error, Result, TableSchema};
 use pulsora_storage::{RowTest, Selection};
 
 use crate::error::from_datafusion;
@@ -17,15 +17,14 @@ use crate::scan::{Condition, conditions};
 /// The rows of `plan` (a table, filtered or not); `None` when it can have none.
 ///
 /// # Errors
-/// What the optimizer reports.
+/// `sql_invalid` when it reads anything else; what the planner reports.
 pub(super) fn selection(
     state: &SessionState,
     plan: &LogicalPlan,
     schema: &TableSchema,
 ) -> Result<Option<Selection>> {
-    let plan = state.optimize(plan).map_err(|error| from_datafusion(&error))?;
     let mut rest = Vec::new();
-    let mut node = &plan;
+    let mut node = plan;
     let scan = loop {
         match node {
             LogicalPlan::Filter(filter) => {
@@ -34,7 +33,10 @@ pub(super) fn selection(
             }
             LogicalPlan::TableScan(scan) => break scan,
             LogicalPlan::EmptyRelation(_) => return Ok(None),
-            _ => return Err(Error::internal("the plan of a change reads more than a table")),
+            _ => {
+                return Err(Error::new(Code::SqlInvalid, "a value looks at more than one row")
+                    .hint("ask for it first, and write it into the statement"));
+            }
         }
     };
     let mut selection = Selection::all();

@@ -52,13 +52,15 @@ impl Core {
         let mut query = statement.query()?;
         bind(&mut query, &call.request.params)?;
         names.resolve_statement(&mut query)?;
+        let text_bytes_max = snapshot.catalog().limits().text_bytes;
         let moment = Arc::new(Moment::new(snapshot, &call.query));
         let state = self.sessions.open(moment, &call.request.database, Folds::Off);
-        let planned = plan(&state, query, &schema, &statement.changes, &sets).await?;
+        let planned = plan(&state, query, &schema, &statement.changes, &sets, text_bytes_max);
+        let planned = planned.await?;
         Ok(planned.map(|(rows, change)| Correction {
             database,
             table: schema.name.clone(),
-            schema_version: Some(schema.version),
+            planned_for: Some((schema.id, schema.version)),
             rows,
             change,
         }))
@@ -68,8 +70,14 @@ impl Core {
 /// The columns that an UPDATE sets.
 fn sets(statement: &RowStatement, schema: &TableSchema) -> Result<Vec<Column>> {
     let RowChanges::Update(values) = &statement.changes else { return Ok(Vec::new()) };
+    let mut seen = Vec::new();
     let set = values.iter().map(|(ident, _)| {
         let column = find_column(schema, ident)?;
+        if seen.contains(&column.id) {
+            let message = format!("column {:?} is set twice", column.name);
+            return Err(Error::new(Code::DuplicateColumn, message));
+        }
+        seen.push(column.id);
         if column.kind == ColumnKind::Field {
             return Ok(column.clone());
         }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::PhysicalExpr;
+use pulsora_model::limits::Limits;
 use pulsora_model::{Code, Column, ColumnType, Error, Result, TableSchema};
 use pulsora_storage::{Change, RowChange};
 
@@ -21,6 +22,7 @@ struct Set {
     value: Arc<dyn PhysicalExpr>,
     ty: DataType,
     name: String,
+    text_bytes_max: usize,
 }
 
 /// The change that gives each of `sets` the value of its expression, computed from the row as it was.
@@ -33,6 +35,7 @@ pub(super) fn change(
     input: &DFSchema,
     schema: &TableSchema,
     sets: &[Column],
+    text_bytes_max: usize,
 ) -> Result<Change> {
     let mut changes = Vec::with_capacity(sets.len());
     for (column, expr) in sets.iter().zip(exprs) {
@@ -45,7 +48,8 @@ pub(super) fn change(
         }
         let at = schema.columns.iter().position(|other| other.id == column.id);
         let at = at.ok_or_else(|| Error::internal("a column that is set is not there"))?;
-        changes.push(Set { at, value, ty: column.arrow_type(), name: column.name.to_string() });
+        let (ty, name) = (column.arrow_type(), column.name.to_string());
+        changes.push(Set { at, value, ty, name, text_bytes_max });
     }
     Ok(Change::Replace(RowChange::new(move |batch: &RecordBatch| {
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
@@ -60,13 +64,20 @@ impl Set {
     fn of(&self, batch: &RecordBatch) -> Result<ArrayRef> {
         let values = self.value.evaluate(batch).and_then(|v| v.into_array(batch.num_rows()));
         let values = values.map_err(|error| from_datafusion(&error))?;
-        if *values.data_type() == self.ty {
+        let options = CastOptions { safe: false, ..CastOptions::default() };
+        let values = match *values.data_type() == self.ty {
+            true => values,
+            false => cast_with_options(&values, &self.ty, &options).map_err(|error| {
+                Error::new(Code::TypeConflict, format!("column {:?}: {error}", self.name))
+            })?,
+        };
+        let texts = values.as_string_opt::<i32>().map(|texts| texts.offsets().lengths());
+        let longest = texts.and_then(Iterator::max).unwrap_or(0);
+        if longest <= self.text_bytes_max {
             return Ok(values);
         }
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        cast_with_options(&values, &self.ty, &options).map_err(|error| {
-            Error::new(Code::TypeConflict, format!("column {:?}: {error}", self.name))
-        })
+        let limits = Limits { text_bytes: self.text_bytes_max, ..Limits::default() };
+        Err(limits.long_text(longest).context(format_args!("column {:?}", self.name)))
     }
 }
 
@@ -76,7 +87,10 @@ fn takes(column: ColumnType, given: &DataType) -> bool {
         return column != ColumnType::Untyped;
     }
     match column {
-        ColumnType::I64 | ColumnType::U64 => given.is_integer(),
+        // What unsigned and signed integers come to together is a decimal without fraction.
+        ColumnType::I64 | ColumnType::U64 => {
+            given.is_integer() || matches!(given, DataType::Decimal128(_, 0))
+        }
         ColumnType::F64 => given.is_numeric(),
         ColumnType::Bool => *given == DataType::Boolean,
         ColumnType::Utf8 => match given {

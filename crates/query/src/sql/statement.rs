@@ -214,6 +214,8 @@ fn first_words(tokens: &[TokenWithSpan]) -> Vec<String> {
 fn mark_tags(tokens: Vec<TokenWithSpan>, columns_depth: usize) -> Vec<TokenWithSpan> {
     let mut marked = Vec::with_capacity(tokens.len());
     let (mut depth, mut position) = (0usize, 0usize);
+    // In ALTER TABLE only behind ADD.
+    let mut columns_follow = columns_depth > 0;
     for token in tokens {
         match &token.token {
             Token::LParen => depth += 1,
@@ -228,6 +230,7 @@ fn mark_tags(tokens: Vec<TokenWithSpan>, columns_depth: usize) -> Vec<TokenWithS
                 if columns_depth == 0
                     && matches!(word.keyword, Keyword::ADD | Keyword::COLUMN | Keyword::EXISTS) =>
             {
+                columns_follow |= word.keyword == Keyword::ADD;
                 position = 0;
             }
             _ => position += 1,
@@ -235,6 +238,7 @@ fn mark_tags(tokens: Vec<TokenWithSpan>, columns_depth: usize) -> Vec<TokenWithS
         match &token.token {
             Token::Word(word)
                 if depth == columns_depth
+                    && columns_follow
                     && position > 2
                     && word.quote_style.is_none()
                     && word.value.eq_ignore_ascii_case("tag") =>

@@ -258,7 +258,7 @@ fn correct(world: &World, table: &str, random: &mut fastrand::Rng, change: Chang
     let correction = Correction {
         database: Name::literal("default"),
         table: Name::new(table).unwrap(),
-        schema_version: None,
+        planned_for: None,
         rows: Selection { time, ..Selection::all() },
         change,
     };

@@ -56,6 +56,40 @@ fn fields_take_other_values() {
 }
 
 #[test]
+fn conditions_and_values_may_repeat_and_call_what_they_like() {
+    let world = World::with_readings();
+    world.check(
+        "UPDATE sensor SET temperature = coalesce(temperature, 0) + 1, state = nvl(state, 0)",
+        "count\n5",
+    );
+    world.check(
+        "UPDATE sensor SET state = extract(year FROM now()) - extract(year FROM now())",
+        "count\n5",
+    );
+    world.check(
+        "UPDATE sensor SET temperature = temperature - 1 WHERE abs(temperature) BETWEEN 1 AND 50",
+        "count\n5",
+    );
+    world.check("DELETE FROM sensor WHERE lower(host) = 'a' AND (temperature > 2 OR temperature < 1 OR temperature > 2)", "count\n1");
+    world.check("DELETE FROM sensor WHERE upper(host) = 'C' OR upper(host) = 'D'", "count\n1");
+    world.check("DELETE FROM sensor WHERE state > 9.5 OR state < -1.5", "count\n0");
+    world.check(
+        ALL,
+        "time | host | region | temperature | state
+         2024-01-01T00:00:00Z | a | north | 1.5 | 0
+         2024-01-01T00:00:30Z | b | south | 3.5 | 0
+         2024-01-01T01:00:00Z | b | south | 4.5 | 0",
+    );
+    world.sql("CREATE TABLE tag (time TIMESTAMP, u BIGINT UNSIGNED)");
+    world.sql("INSERT INTO tag VALUES ('2024-01-01', 7)");
+    world.check("UPDATE tag SET u = u + 1", "count\n1");
+    world.check("ALTER TABLE tag RENAME COLUMN u TO tag", "status\naltered");
+    world.check("ALTER TABLE tag ADD COLUMN shelf TEXT TAG", "status\naltered");
+    world.check("SELECT tag, shelf FROM tag", "tag | shelf\n8 | ");
+    world.check("ALTER TABLE tag RENAME TO tagged", "status\naltered");
+}
+
+#[test]
 fn values_that_do_not_fit_are_refused_and_nothing_changes() {
     let world = World::with_readings();
     let before = world.sql(ALL);
@@ -77,6 +111,10 @@ fn values_that_do_not_fit_are_refused_and_nothing_changes() {
         ("DELETE FROM sensor USING other WHERE true", "statement_refused: this DELETE"),
         ("UPDATE sensor SET state = 1 FROM other", "statement_refused: this UPDATE"),
         ("UPDATE sensor SET state = sum(state)", ""),
+        ("UPDATE sensor SET state = row_number() OVER ()", "sql_invalid: "),
+        ("UPDATE sensor SET state = 1, state = 2", "duplicate_column: "),
+        ("DELETE FROM sensor TABLESAMPLE (10)", "statement_refused: this DELETE"),
+        ("UPDATE sensor TABLESAMPLE (10) SET state = 1", ""),
         ("UPDATE sensor SET state = 1 / 0 WHERE state > 0", ""),
         ("DELETE FROM sensor WHERE", "sql_syntax: "),
         ("DELETE FROM sensor; DELETE FROM sensor", "sql_invalid: "),

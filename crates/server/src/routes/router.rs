@@ -119,7 +119,7 @@ fn of_compaction() -> [(&'static str, MethodRouter<App>); 14] {
 }
 
 /// What clients of InfluxDB v2 ask beside writing.
-fn of_influx() -> [(&'static str, MethodRouter<App>); 9] {
+fn of_influx() -> [(&'static str, MethodRouter<App>); 10] {
     [
         ("/api/v2/health", get(health::health)),
         ("/api/v2/ready", get(health::ready)),
@@ -130,6 +130,7 @@ fn of_influx() -> [(&'static str, MethodRouter<App>); 9] {
         ("/api/v2/signin", post(influx::sign_in)),
         ("/api/v2/signout", post(influx::sign_out)),
         ("/api/v2/query", post(influx::flux)),
+        ("/api/v2/delete", post(influx::delete)),
     ]
 }
 

@@ -299,7 +299,7 @@ pub async fn delete_row(
         return Err(no_row(&schema, id).into());
     }
     let rows = Selection { ids: Some(vec![id]), ..Selection::all() };
-    let receipt = delete(&context, table, rows).await?;
+    let receipt = delete(&context, &schema, rows).await?;
     if receipt.rows == 0 {
         return Err(no_row(&schema, id).into());
     }
@@ -317,14 +317,24 @@ pub async fn delete_rows(Operator(context): Operator, PathName(table): PathName)
         let error = Error::new(Code::ConfirmationNeeded, message);
         return Err(error.hint("name start, end or tags, or add confirm=true").into());
     }
-    let receipt = delete(&context, table, Selection { time, tags, ..Selection::all() }).await?;
+    let rows = Selection { time, tags, ..Selection::all() };
+    let receipt = delete(&context, &schema, rows).await?;
     Ok(deleted(receipt))
 }
 
-async fn delete(context: &Context, table: Name, rows: Selection) -> Result<Receipt> {
-    let database = context.database()?;
-    let change = Change::Delete;
-    let correction = Correction { database, table, schema_version: None, rows, change };
+/// Deletes rows of a table as it was looked at.
+pub(super) async fn delete(
+    context: &Context,
+    schema: &TableSchema,
+    rows: Selection,
+) -> Result<Receipt> {
+    let correction = Correction {
+        database: context.database()?,
+        table: schema.name.clone(),
+        planned_for: Some((schema.id, schema.version)),
+        rows,
+        change: Change::Delete,
+    };
     context.running.engine.correct(correction).await
 }
 

@@ -160,3 +160,30 @@ async fn retention_is_a_policy_that_is_made_listed_tried_run_and_taken_back() {
         json_to(&bed, "POST", "/api/v1/retention", body).await.expect(status);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn influxdb_clients_delete_by_time_measurement_and_tags() {
+    let bed = Bed::new().await;
+    let lines = "cpu,host=a v=1 1000000000\ncpu,host=b v=2 1000000000\ncpu,host=a v=3 5000000000\nmem,host=a v=4 1000000000";
+    bed.post("/api/v2/write?bucket=b", "text/plain", lines).await.expect(204);
+    let rows = |table: &'static str| {
+        let bed = &bed;
+        async move {
+            let path = format!("/tables/{table}/count?db=b");
+            bed.get(&path).await.expect(200).json()["data"]["count"].as_u64().unwrap()
+        }
+    };
+    let ask = |stop: &str, predicate: &str| json!({"start": "1970-01-01T00:00:00Z", "stop": stop, "predicate": predicate});
+    let path = "/api/v2/delete?bucket=b&org=o";
+    let body = ask("1970-01-01T00:00:02Z", "_measurement=\"cpu\" AND host=\"a\"");
+    json_to(&bed, "POST", path, body).await.expect(204);
+    assert_eq!((rows("cpu").await, rows("mem").await), (2, 1));
+    json_to(&bed, "POST", path, ask("1970-01-01T00:00:09Z", "rack=\"none\"")).await.expect(204);
+    assert_eq!((rows("cpu").await, rows("mem").await), (2, 1));
+    json_to(&bed, "POST", path, ask("1970-01-01T00:00:09Z", "v > 3")).await.expect(400);
+    json_to(&bed, "POST", path, ask("1970-01-01T00:00:09Z", "host=\"a\"")).await.expect(204);
+    assert_eq!((rows("cpu").await, rows("mem").await), (1, 0));
+    json_to(&bed, "POST", "/api/v2/delete?bucket=none", ask("1970-01-02T00:00:00Z", ""))
+        .await
+        .expect(404);
+}

@@ -60,6 +60,12 @@ impl Handover {
         }
     }
 
+    /// Whether a rewrite of a table waits to be committed.
+    pub fn has_offer_of(&self, table: TableId) -> bool {
+        let turns = self.turns.lock();
+        turns.values().any(|turn| matches!(turn, Turn::Offered(f) if f.table == table))
+    }
+
     pub fn answer(&self, job: JobId, answer: Answer) {
         self.turns.lock().insert(job, Turn::Answered(answer));
     }

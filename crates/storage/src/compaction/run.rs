@@ -126,9 +126,7 @@ impl Compactor {
         let done = state.satisfied(&plans);
         let jobs_max = shared.options.compaction.jobs_max;
         let chosen = plans.into_iter().find(|plan| {
-            state.may_begin(plan, now_ns, jobs_max)
-                && !shared.corrections.claims(plan.table)
-                && !is_still_written(&published, plan)
+            state.may_begin(plan, now_ns, jobs_max) && !is_still_written(&published, plan)
         });
         let job = chosen.map(|plan| {
             let names = names(&published, plan.table);
@@ -225,6 +223,7 @@ impl Compactor {
             self.shared.answer_conversions(Some(job.plan.table), error);
         }
         self.shared.jobs.refuse(Some(job.plan.table), error);
+        self.shared.demands.failed(job.plan.segments(), error);
         let published = self.shared.published.load();
         let exists = |table| published.catalog.table_by_id(table).is_some();
         // What is left of a full disk is for flushes.

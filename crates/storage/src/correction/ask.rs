@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
-use pulsora_model::{ColumnId, Name, Result};
+use pulsora_model::{ColumnId, Name, Result, TableId};
 
 use crate::read::{TagPredicate, TimeRange};
 
@@ -55,11 +55,6 @@ impl Selection {
         Selection { time: TimeRange::ALL, tags: Vec::new(), ids: None, test: None }
     }
 
-    /// Whether it is every row.
-    pub(super) fn is_everything(&self) -> bool {
-        self.is_time_only() && self.time == TimeRange::ALL
-    }
-
     /// Whether it says nothing but a range of time.
     pub(super) fn is_time_only(&self) -> bool {
         self.tags.is_empty() && self.ids.is_none() && self.test.is_none()
@@ -91,6 +86,8 @@ impl fmt::Debug for RowChange {
 pub enum Change {
     /// They are no longer there. Their bytes go with the next rewrite.
     Delete,
+    /// The same, but nobody asks for their number: of all rows of a table none has to be looked at.
+    Truncate,
     /// They are no longer there, and the answer comes when their bytes have left log, memory and
     /// segments too.
     Erase,
@@ -105,9 +102,9 @@ pub struct Correction {
     pub database: Name,
     /// The table.
     pub table: Name,
-    /// Version of the schema that columns and functions were made for; another one is
+    /// The table and the version of its schema that columns and functions were made for; another one is
     /// `schema_moved`. `None` = any.
-    pub schema_version: Option<u32>,
+    pub planned_for: Option<(TableId, u32)>,
     /// Which rows.
     pub rows: Selection,
     /// What becomes of them.

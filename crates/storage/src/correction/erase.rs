@@ -7,14 +7,15 @@
 //!
 //! Not responsible for what the file system keeps of removed files, nor for copies made elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pulsora_model::{Error, Result, SegmentId};
 use tokio::sync::oneshot;
 
 use crate::engine::{Receipt, Shared};
-use crate::segment::SegmentMeta;
+use crate::read::Published;
+use crate::segment::{ALIGNMENT, SegmentMeta};
 
 /// An erasure whose rows are gone.
 pub(crate) struct Erasure {
@@ -24,6 +25,8 @@ pub(crate) struct Erasure {
     log_through: u64,
     /// The manifest's last edit that may, once no segment does: a checkpoint replaces it.
     edit_through: Option<u64>,
+    /// Whether `objects` has those that hold bytes of segments which went earlier.
+    knows_all: bool,
     /// The segments that have been asked to be rewritten for it.
     demanded: BTreeSet<SegmentId>,
     receipt: Receipt,
@@ -31,7 +34,8 @@ pub(crate) struct Erasure {
 }
 
 impl Erasure {
-    /// Begins when an edit has taken rows from `segments`.
+    /// Begins when an edit has taken the last rows from `segments`: those that the erasure has hit, and all
+    /// others of its table that have lost rows.
     pub fn new<'a>(
         segments: impl Iterator<Item = &'a Arc<SegmentMeta>>,
         log_through: u64,
@@ -42,6 +46,7 @@ impl Erasure {
             objects: segments.flat_map(|meta| meta.objects()).map(str::to_owned).collect(),
             log_through,
             edit_through: None,
+            knows_all: false,
             demanded: BTreeSet::new(),
             receipt,
             reply,
@@ -54,6 +59,9 @@ impl Erasure {
     /// `io_error` when the disk cannot be looked at.
     pub fn advance(&mut self, shared: &Shared) -> Result<bool> {
         let published = shared.published.load();
+        if !std::mem::replace(&mut self.knows_all, true) {
+            self.objects.extend(with_gaps(shared, &published)?);
+        }
         let segments = published.version.tables.values().flat_map(|table| &table.segments);
         let held: BTreeSet<SegmentId> = segments
             .filter(|segment| segment.meta.objects().any(|object| self.objects.contains(object)))
@@ -63,6 +71,9 @@ impl Erasure {
             shared.demands.replace(&self.demanded, &held);
             self.demanded = held;
             shared.wake_compaction();
+        }
+        if let Some(error) = shared.demands.failure(&self.demanded) {
+            return Err(error.context("the rows are deleted; their bytes are still there"));
         }
         if !self.demanded.is_empty() {
             return Ok(false);
@@ -101,4 +112,32 @@ impl Erasure {
         // A caller that has left needs no answer.
         let _left = self.reply.send(outcome);
     }
+}
+
+/// Objects of several segments of which some have gone: their bytes go with the last of them.
+fn with_gaps(shared: &Shared, published: &Published) -> Result<Vec<String>> {
+    let mut held: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
+    for segment in published.version.tables.values().flat_map(|table| &table.segments) {
+        let (meta, from) = (&segment.meta, segment.meta.offset);
+        held.entry(&meta.object).or_default().push((from, from + meta.length));
+    }
+    let names = shared.store.list("hot/");
+    let names = names.map_err(|e| Error::io("look for the objects of erased rows", e))?;
+    let gaps = names.into_iter().filter(|(name, length)| {
+        held.get_mut(name.as_str()).is_some_and(|ranges| has_gap(ranges, *length))
+    });
+    Ok(gaps.map(|(name, _)| name).collect())
+}
+
+/// Whether something else lies in an object beside these ranges of bytes.
+fn has_gap(ranges: &mut [(u64, u64)], length: u64) -> bool {
+    ranges.sort_unstable();
+    let mut at = 0_u64;
+    for (from, to) in ranges {
+        if *from > at.next_multiple_of(ALIGNMENT as u64) {
+            return true;
+        }
+        at = at.max(*to);
+    }
+    at < length
 }

@@ -1,6 +1,6 @@
 //! Corrections on their way from the commit owner over the correction task to the flush task.
 //!
-//! Invariant: the claims are those of the corrections that are not answered yet.
+//! Invariants: at most one correction is at work; a correction that waits forbids no rewrite.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -33,14 +33,15 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    fn is_flushed(&self, published: &Published) -> bool {
+    /// Whether everything that it may hit is in segments.
+    pub fn is_flushed(&self, published: &Published) -> bool {
         let views = published.memtables.get(&self.table).into_iter().flatten();
         !views.into_iter().any(|view| self.memtables.contains(&view.number))
     }
 
-    fn claim(&self) -> Claim {
-        let replaces = matches!(self.change, Change::Replace(_));
-        Claim { sequence: self.sequence, replaces }
+    /// Whether it writes rows anew with ids that later rows may replace.
+    fn keeps_ids(&self) -> bool {
+        matches!(self.change, Change::Replace(_)) && self.schema.row_id().is_some()
     }
 }
 
@@ -57,17 +58,13 @@ pub(crate) struct Resolved {
     pub added: Vec<Arc<SegmentMeta>>,
 }
 
-/// What a correction forbids while it is at work.
-#[derive(Clone, Copy)]
-struct Claim {
-    sequence: Sequence,
-    replaces: bool,
-}
-
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Job>,
-    claims: BTreeMap<TableId, Vec<Claim>>,
+    /// The table of the correction that is at work: no rewrite of it is committed.
+    working: Option<TableId>,
+    /// Sequences of corrections that are not answered yet and come before later rows of their tables.
+    holding: BTreeMap<TableId, Vec<Sequence>>,
     resolved: Option<Resolved>,
     erasures: Vec<Erasure>,
 }
@@ -79,19 +76,32 @@ pub(crate) struct Corrections(Mutex<State>);
 impl Corrections {
     pub fn push(&self, job: Job) {
         let mut state = self.0.lock();
-        state.claims.entry(job.table).or_default().push(job.claim());
+        if job.keeps_ids() {
+            state.holding.entry(job.table).or_default().push(job.sequence);
+        }
         state.waiting.push_back(job);
     }
 
-    /// The next correction whose rows are all in segments.
-    pub fn next(&self, published: &Published) -> Option<Job> {
+    /// The next correction, if its rows are all in segments and `may_begin` says so of its table; and the
+    /// moment that it is to look at, which is taken after it was sent.
+    pub fn next(
+        &self,
+        moment: impl FnOnce() -> Arc<Published>,
+        may_begin: impl FnOnce(TableId) -> bool,
+    ) -> Option<(Job, Arc<Published>)> {
         let mut state = self.0.lock();
-        state.waiting.pop_front_if(|job| job.is_flushed(published))
+        let published = moment();
+        let begins = |job: &mut Job| job.is_flushed(&published) && may_begin(job.table);
+        let job = state.waiting.pop_front_if(begins)?;
+        state.working = Some(job.table);
+        Some((job, published))
     }
 
     /// Puts one back whose segments are no longer those that it looked at.
     pub fn again(&self, job: Job) {
-        self.0.lock().waiting.push_front(job);
+        let mut state = self.0.lock();
+        state.working = None;
+        state.waiting.push_front(job);
     }
 
     /// Hands one over to the flush task. One at a time.
@@ -108,17 +118,17 @@ impl Corrections {
         self.0.lock().resolved.is_some()
     }
 
-    /// Whether rewrites of the table must wait.
+    /// Whether finished rewrites of the table must wait.
     pub fn claims(&self, table: TableId) -> bool {
-        self.0.lock().claims.contains_key(&table)
+        self.0.lock().working == Some(table)
     }
 
-    /// Whether memtables of the table with rows from `first` on must wait: what replaces rows comes
-    /// before them in sequence.
+    /// Whether memtables of the table with rows from `first` on must wait: a change that comes before them
+    /// may write an id anew that they replace.
     pub fn holds(&self, table: TableId, first: Sequence) -> bool {
         let state = self.0.lock();
-        let mut claims = state.claims.get(&table).into_iter().flatten();
-        claims.any(|claim| claim.replaces && first > claim.sequence)
+        let mut holding = state.holding.get(&table).into_iter().flatten();
+        holding.any(|sequence| first > *sequence)
     }
 
     /// Answers a correction, which forbids nothing any more.
@@ -135,11 +145,16 @@ impl Corrections {
     }
 
     fn release(&self, job: &Job) {
+        self.0.lock().working = None;
+        self.release_hold(job);
+    }
+
+    fn release_hold(&self, job: &Job) {
         let mut state = self.0.lock();
-        if let Some(claims) = state.claims.get_mut(&job.table) {
-            claims.retain(|claim| claim.sequence != job.sequence);
-            if claims.is_empty() {
-                state.claims.remove(&job.table);
+        if let Some(holding) = state.holding.get_mut(&job.table) {
+            holding.retain(|sequence| *sequence != job.sequence);
+            if holding.is_empty() {
+                state.holding.remove(&job.table);
             }
         }
     }
@@ -181,7 +196,8 @@ impl Corrections {
         }
         drop(state);
         for job in failed {
-            self.finish(job, Err(error.duplicate()));
+            self.release_hold(&job);
+            let _left = job.reply.send(Err(error.duplicate()));
         }
     }
 }

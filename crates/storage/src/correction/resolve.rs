@@ -22,10 +22,12 @@ use roaring::RoaringBitmap;
 
 use super::ask::{Change, RowChange};
 use super::queue::Job;
+use crate::catalog::Catalog;
 use crate::engine::Shared;
 use crate::flush::output::{OpenSegment, Output};
 use crate::manifest::Bitmap;
 use crate::read::{KeyPick, Published, TimeRange, replaced_rows};
+use crate::retention::kept;
 use crate::segment::{Segment, SegmentAsk, SegmentDraft, SegmentFormat, SegmentMeta, SegmentView};
 
 /// A segment of changed rows ends at a batch from this size on: what a correction holds in memory.
@@ -33,6 +35,9 @@ const SEGMENT_BYTES: usize = 64 << 20;
 
 /// Keys of one partition that a correction may hit by values other than times and tags.
 const KEYS_BYTES_MAX: usize = 256 << 20;
+
+/// Of the allocation of a key and its place in the table.
+const KEY_OVERHEAD_BYTES: usize = 64;
 
 /// What a correction comes to.
 #[derive(Default)]
@@ -48,6 +53,8 @@ pub(super) struct Resolver<'a> {
     shared: &'a Shared,
     job: &'a Job,
     database: &'a Name,
+    /// Rows outside are left alone.
+    time: TimeRange,
     /// What the test and the row ids are looked up in.
     columns: Vec<Column>,
     /// Ascending.
@@ -57,8 +64,20 @@ pub(super) struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     /// # Errors
     /// `column_not_found` when the selection names what the table does not have.
-    pub fn new(shared: &'a Shared, job: &'a Job, database: &'a Name) -> Result<Resolver<'a>> {
+    pub fn new(
+        shared: &'a Shared,
+        job: &'a Job,
+        catalog: &Catalog,
+        database: &'a Name,
+    ) -> Result<Resolver<'a>> {
         let schema = &job.schema;
+        let time = match job.change {
+            // Nobody sees rows that have expired.
+            Change::Delete | Change::Replace(_) => {
+                job.rows.time.intersect(&kept(catalog, schema, shared.env.clock.wall_ns()))
+            }
+            Change::Erase | Change::Truncate => job.rows.time,
+        };
         let missing = |what: String| Error::new(Code::ColumnNotFound, what);
         let test = job.rows.test.iter().flat_map(|test| &test.columns);
         let mut columns = Vec::new();
@@ -72,7 +91,7 @@ impl<'a> Resolver<'a> {
             columns.push(column.ok_or_else(|| missing("the table has no row ids".to_owned()))?);
             ids.sort_unstable();
         }
-        Ok(Resolver { shared, job, database, columns, ids })
+        Ok(Resolver { shared, job, database, time, columns, ids })
     }
 
     /// Looks at all partitions.
@@ -108,19 +127,21 @@ impl<'a> Resolver<'a> {
 
     fn may_hit(&self, segment: &Segment) -> bool {
         let rows = &self.job.rows;
-        let ask = SegmentAsk { schema: &self.job.schema, time: rows.time, tags: &rows.tags };
+        let ask = SegmentAsk { schema: &self.job.schema, time: self.time, tags: &rows.tags };
         self.shared.options.segment_index.may_hold(SegmentView::new(segment), &ask)
     }
 
     fn pick(&self) -> KeyPick<'_> {
-        let rows = &self.job.rows;
-        KeyPick { schema: &self.job.schema, time: rows.time, tags: &rows.tags }
+        KeyPick { schema: &self.job.schema, time: self.time, tags: &self.job.rows.tags }
     }
 
     /// Whether rows are looked at as their keys have them in all segments together.
     fn looks_at_merged_rows(&self) -> bool {
-        let upsert = self.job.schema.mode == Mode::Upsert && !self.job.rows.is_everything();
-        upsert || matches!(self.job.change, Change::Replace(_))
+        match self.job.change {
+            Change::Replace(_) => true,
+            Change::Delete | Change::Erase => self.job.schema.mode == Mode::Upsert,
+            Change::Truncate => false,
+        }
     }
 
     fn partition(
@@ -153,7 +174,7 @@ impl<'a> Resolver<'a> {
 
     /// Whether every row of a segment is hit for its time alone.
     fn covers(&self, segment: &Segment) -> bool {
-        let time = self.job.rows.time;
+        let time = self.time;
         self.job.rows.is_time_only()
             && time.contains(segment.meta.min_time_ns)
             && time.contains(segment.meta.max_time_ns)
@@ -162,7 +183,7 @@ impl<'a> Resolver<'a> {
     /// The rows of a segment that are hit.
     fn hit(&self, segment: &Segment, keys: &Option<KeySet>) -> Result<RoaringBitmap> {
         let rows = &self.job.rows;
-        let key_only = rows.time == TimeRange::ALL && rows.tags.is_empty();
+        let key_only = self.time == TimeRange::ALL && rows.tags.is_empty();
         if let (Some(ids), None, true) = (&self.ids, &rows.test, key_only) {
             return replaced_rows(segment, ids);
         }
@@ -209,7 +230,7 @@ impl<'a> Resolver<'a> {
         let schema = &self.job.schema;
         let change = match &self.job.change {
             Change::Replace(change) => Some(change),
-            Change::Delete | Change::Erase => None,
+            Change::Delete | Change::Erase | Change::Truncate => None,
         };
         let tests = !self.columns.is_empty() || self.job.rows.test.is_some();
         let by_key = tests && schema.mode == Mode::Upsert;
@@ -328,7 +349,7 @@ impl KeySet {
 
     fn insert(&mut self, batch: &RecordBatch) -> Result<()> {
         for key in &self.rows(batch)? {
-            self.bytes += key.as_ref().len() + size_of::<Box<[u8]>>();
+            self.bytes += key.as_ref().len() + KEY_OVERHEAD_BYTES;
             self.keys.insert(key.as_ref().into());
         }
         if self.bytes <= KEYS_BYTES_MAX {

@@ -48,9 +48,10 @@ impl Corrector {
         if corrections.is_offered() {
             return wait;
         }
-        let published = self.shared.published.load_full();
-        match corrections.next(&published) {
-            Some(job) => self.work(job, &published),
+        // Rewrites that have ended come first, else corrections in a row would keep them for ever.
+        let may_begin = |table| !self.shared.handover.has_offer_of(table);
+        match corrections.next(|| self.shared.published.load_full(), may_begin) {
+            Some((job, published)) => self.work(job, &published),
             None => wait,
         }
     }
@@ -81,7 +82,7 @@ impl Corrector {
         let owner = catalog.table_by_id(job.table).map(|schema| schema.database);
         let database = owner.and_then(|database| catalog.database_name(database));
         let gone = || Error::new(Code::TableNotFound, "the table was dropped meanwhile");
-        Resolver::new(&self.shared, job, database.ok_or_else(gone)?)?.resolve(published)
+        Resolver::new(&self.shared, job, catalog, database.ok_or_else(gone)?)?.resolve(published)
     }
 
     /// Moves erasures on; says whether some are left.

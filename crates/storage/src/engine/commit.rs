@@ -712,6 +712,9 @@ impl Committer {
             true => self.seal_all(),
             false => self.seal(&[schema.id]),
         }
+        if erases && self.wal.unsynced() {
+            self.sync_now();
+        }
         if erases && self.shared.poisoned().is_none() {
             self.wal.rotate();
             self.note_log_files();
@@ -747,7 +750,8 @@ impl Committer {
             self.shared.reserve.check()?;
         }
         let schema = self.catalog.table(&correction.database, &correction.table)?;
-        if correction.schema_version.is_some_and(|version| version != schema.version) {
+        let planned_for = correction.planned_for;
+        if planned_for.is_some_and(|planned| planned != (schema.id, schema.version)) {
             let message = format!("table {:?} has changed meanwhile", &*schema.name);
             return Err(Error::new(Code::SchemaMoved, message).hint("send the request again"));
         }

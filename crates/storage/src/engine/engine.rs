@@ -98,9 +98,11 @@ impl Engine {
     /// Drops what [`Engine::expired`] tells; answered when it is gone, with the number of rows.
     pub fn expire(&self, filter: FlushFilter) -> Pending {
         let (reply, pending) = oneshot::channel();
-        match self.is_closing() {
-            true => drop(reply),
-            false => self.shared.retention.ask(filter, reply),
+        self.shared.retention.ask(filter, reply);
+        if self.is_closing() {
+            // The flush task may have ended.
+            let closed = Error::new(Code::Closed, "the server is shutting down");
+            self.shared.retention.refuse(&closed);
         }
         self.shared.wake_flush();
         Pending(pending)

@@ -24,7 +24,7 @@ use super::rows::MemtableRows;
 use crate::catalog::CatalogChange;
 use crate::compaction::handover::{Answer, Finished};
 use crate::correction::run::below;
-use crate::correction::{Erasure, Resolved};
+use crate::correction::{Change, Erasure, Resolved};
 use crate::engine::{FlushFilter, Receipt, Shared};
 use crate::manifest::{Bitmap, Edit, ManifestLog};
 use crate::memtable::MemtableView;
@@ -90,7 +90,9 @@ impl Flusher {
             return Step::Again;
         }
         if closing {
-            self.shared.retention.refuse(&Error::new(Code::Closed, "the server is shutting down"));
+            let closed = Error::new(Code::Closed, "the server is shutting down");
+            self.shared.retention.refuse(&closed);
+            self.shared.corrections.fail_all(&closed);
         } else if self.expire() {
             return Step::Again;
         }
@@ -362,7 +364,13 @@ impl Flusher {
         };
         match &outcome {
             Ok(()) => self.shared.retention.note(&expired, at_ns),
-            Err(error) => tracing::warn!(%error, "expired segments stay until the next try"),
+            Err(error) => {
+                tracing::warn!(%error, "expired segments stay until the next try");
+                if self.shared.flush_failed(error) {
+                    // There is room again.
+                    self.expired_at_ns = now_ns.saturating_sub(interval_ns);
+                }
+            }
         }
         if let Some(asked) = asked {
             let receipt = Receipt {
@@ -402,9 +410,18 @@ impl Flusher {
             return;
         }
         // A rewrite that was under way when it claimed its table, or retention, may have come first.
-        if below(&published, &job) != looked_at {
+        if !job.is_flushed(&published) || below(&published, &job) != looked_at {
             discard(&*self.shared.store, &added, &[]);
             self.shared.corrections.again(job);
+            return;
+        }
+        // Values that were made for another type might not fit it.
+        let replaces = matches!(job.change, Change::Replace(_));
+        let now = published.catalog.table_by_id(job.table);
+        if replaces && now.is_none_or(|now| !now.has_types_of(&job.schema)) {
+            discard(&*self.shared.store, &added, &[]);
+            let error = Error::new(Code::SchemaMoved, "a column has taken another type meanwhile");
+            self.shared.corrections.finish(job, Err(error.hint("send the request again")));
             return;
         }
         // More rows may be gone since.
@@ -421,14 +438,24 @@ impl Flusher {
             added,
             ..Edit::default()
         };
-        let touched = edit.bitmaps.iter().map(|bitmap| bitmap.segment).chain(edit.removed.clone());
+        // An erasure takes what earlier deletes and changes have left behind as well.
+        let gone = |segment: &&Segment| {
+            edit.removed.contains(&segment.meta.id)
+                || edit.bitmaps.iter().any(|bitmap| bitmap.segment == segment.meta.id)
+                || segment.deleted.is_some() && looked_at.contains(&segment.meta.id)
+        };
         let touched: Vec<Arc<SegmentMeta>> =
-            touched.filter_map(|id| Some(Arc::clone(&find(id)?.meta))).collect();
-        let changes = !touched.is_empty() || !edit.added.is_empty();
+            segments.iter().filter(gone).map(|segment| Arc::clone(&segment.meta)).collect();
+        let changes =
+            !edit.bitmaps.is_empty() || !edit.removed.is_empty() || !edit.added.is_empty();
         // Before it counts: a rewrite of what was there may be under way.
         self.shared.counters.corrections.fetch_add(1, Ordering::AcqRel);
         if changes && let Err(error) = self.commit(&edit, &[]) {
-            self.shared.corrections.finish(job, Err(error));
+            match self.shared.flush_failed(&error) {
+                // There is room again.
+                true => self.shared.corrections.again(job),
+                false => self.shared.corrections.finish(job, Err(error)),
+            }
             return;
         }
         let receipt = Receipt { sequence: job.sequence, rows, changed: rows > 0, duplicate: false };
@@ -443,10 +470,12 @@ impl Flusher {
     /// Writes a checkpoint that somebody waits for; a failure is tried again.
     fn checkpoint_now(&mut self) {
         match self.manifest.checkpoint_now() {
-            Ok(through) => self.shared.checkpoints.replaced(through),
+            Ok(through) => {
+                self.shared.checkpoints.replaced(through);
+                self.shared.wake_correction();
+            }
             Err(error) => tracing::warn!(%error, "no checkpoint was written; it is tried again"),
         }
-        self.shared.wake_correction();
     }
 
     /// Adds the catalog changes up to the published sequence, and the segments of dropped tables.

@@ -2,7 +2,7 @@
 //!
 //! Pure: no files, no store. `version.rs` turns the state into segments that can be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use pulsora_model::{Error, Result, SegmentId, Sequence, TableId};
@@ -82,15 +82,15 @@ impl ManifestState {
             self.catalog.make(change)?;
         }
         self.catalog_through = self.catalog_through.max(edit.catalog_through);
-        for id in &edit.removed {
-            let before = self.segments.len();
-            self.segments.retain(|segment| segment.id != *id);
-            if self.segments.len() == before {
+        let mut gone: HashSet<SegmentId> = edit.removed.iter().copied().collect();
+        if !gone.is_empty() {
+            self.segments.retain(|segment| !gone.remove(&segment.id));
+            if let Some(id) = edit.removed.iter().find(|id| gone.contains(id)) {
                 return Err(Error::corrupt(format!(
                     "an edit removes segment {id}, which is not there"
                 )));
             }
-            self.bitmaps.remove(id);
+            edit.removed.iter().for_each(|id| drop(self.bitmaps.remove(id)));
         }
         self.segments.extend(edit.added.iter().cloned());
         for bitmap in &edit.bitmaps {

@@ -1,9 +1,9 @@
 //! Which segments and delete bitmaps exist: immutable, replaced as a whole by every edit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use pulsora_model::{Sequence, TableId};
+use pulsora_model::{SegmentId, Sequence, TableId};
 
 use super::edit::{Edit, ManifestState};
 use crate::segment::{Segment, SegmentAccess, SegmentFile};
@@ -74,14 +74,12 @@ impl Version {
     ) -> (Version, Vec<Segment>) {
         let mut next = Version { number, tables: self.tables.clone() };
         let mut removed = Vec::new();
-        for table in next.tables.values_mut() {
-            if table.segments.iter().any(|segment| edit.removed.contains(&segment.meta.id)) {
+        let gone: HashSet<SegmentId> = edit.removed.iter().copied().collect();
+        for table in next.tables.values_mut().filter(|_| !gone.is_empty()) {
+            if table.segments.iter().any(|segment| gone.contains(&segment.meta.id)) {
                 let table = Arc::make_mut(table);
-                removed.extend(
-                    table
-                        .segments
-                        .extract_if(.., |segment| edit.removed.contains(&segment.meta.id)),
-                );
+                let left = |segment: &mut Segment| gone.contains(&segment.meta.id);
+                removed.extend(table.segments.extract_if(.., left));
             }
         }
         for meta in &edit.added {

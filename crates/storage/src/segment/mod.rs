@@ -25,9 +25,9 @@ pub(crate) use cold::{ExactFilter, Layout, ROW_GROUP_ROWS, SegmentWriter};
 pub(crate) use draft::SegmentDraft;
 pub use hot::CacheFigures;
 pub(crate) use hot::{
-    ABSENT, BoundPredicate, CacheKey, CachePart, HotColumn, HotDraft, HotOptions, HotSegment,
-    HotWriter, HourEntry, HourPart, HourTotals, KeyedRows, PAGE_ROWS, PAGES_MAX, PagedColumn,
-    RowSelect, SegmentBytes, SeriesSet, page_and_row, place, row_place,
+    ABSENT, ALIGNMENT, BoundPredicate, CacheKey, CachePart, HotColumn, HotDraft, HotOptions,
+    HotSegment, HotWriter, HourEntry, HourPart, HourTotals, KeyedRows, PAGE_ROWS, PAGES_MAX,
+    PagedColumn, RowSelect, SegmentBytes, SeriesSet, page_and_row, place, row_place,
 };
 pub use index::{KeyRanges, SegmentAsk, SegmentIndex, SegmentView};
 pub use meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};

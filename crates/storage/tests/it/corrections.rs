@@ -18,7 +18,7 @@ use crate::rows::{Row, lines, name, read, request, with_ids};
 /// A correction of table `t`.
 pub fn correction(rows: Selection, change: Change) -> Correction {
     let (database, table) = (name("default"), name("t"));
-    Correction { database, table, schema_version: None, rows, change }
+    Correction { database, table, planned_for: None, rows, change }
 }
 
 fn schema(machine: &Machine) -> Arc<TableSchema> {
@@ -219,7 +219,7 @@ fn a_snapshot_from_before_keeps_every_row() {
     let before = machine.engine.snapshot();
     let scan = Scan::all(schema(&machine).id);
     let mut all = lines(&before, &scan).unwrap();
-    correct(&machine, Selection::all(), Change::Delete);
+    correct(&machine, Selection::all(), Change::Truncate);
     machine.pass(Duration::from_secs(30));
     assert_eq!(read(&machine.engine, "t"), [""; 0]);
     let mut again = lines(&before, &scan).unwrap();
@@ -306,7 +306,12 @@ fn what_cannot_be_corrected_says_why() {
     };
     let all = || correction(Selection::all(), Change::Delete);
     assert_eq!(refused(Correction { table: name("u"), ..all() }), Code::TableNotFound);
-    assert_eq!(refused(Correction { schema_version: Some(77), ..all() }), Code::SchemaMoved);
+    assert_eq!(
+        refused(Correction { planned_for: Some((schema(&machine).id, 77)), ..all() }),
+        Code::SchemaMoved
+    );
+    let other = Some((pulsora_model::TableId(77), schema(&machine).version));
+    assert_eq!(refused(Correction { planned_for: other, ..all() }), Code::SchemaMoved);
     let ids = Selection { ids: Some(vec![1]), ..Selection::all() };
     assert_eq!(refused(correction(ids, Change::Delete)), Code::ColumnNotFound);
     let fails = RowTest::new(Vec::new(), |_| Err(pulsora_model::Error::internal("no")));

@@ -31,7 +31,7 @@ fn delete(table: &str, time: TimeRange) -> Correction {
     Correction {
         database: Name::literal("default"),
         table: name(table),
-        schema_version: None,
+        planned_for: None,
         rows: Selection { time, ..Selection::all() },
         change: Change::Delete,
     }

@@ -17,7 +17,7 @@ pub(super) const TAIL_BYTES: usize = 32;
 /// Rows of a block: the most that a block codec takes.
 pub(crate) const BLOCK_ROWS: usize = pulsora_codec::BLOCK_VALUES_MAX;
 /// What every part is aligned to.
-pub(super) const ALIGNMENT: usize = 8;
+pub(crate) const ALIGNMENT: usize = 8;
 
 const HEADER_MAGIC: &[u8; 8] = b"PULSHOT1";
 const TAIL_MAGIC: &[u8; 8] = b"PULSHOTE";

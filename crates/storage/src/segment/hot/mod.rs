@@ -120,6 +120,7 @@ mod writer;
 
 pub use cache::CacheFigures;
 pub(crate) use cache::{BlockCache, CacheKey, CachePart};
+pub(crate) use format::ALIGNMENT;
 pub(crate) use hour_sums::HourTotals;
 pub(crate) use hours::{HourEntry, HourPart};
 pub(crate) use keyed::{

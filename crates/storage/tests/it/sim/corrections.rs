@@ -77,7 +77,7 @@ impl Hit {
         Correction {
             database: name("default"),
             table: name(self.table),
-            schema_version: None,
+            planned_for: None,
             rows: Selection {
                 time: self.time,
                 tags: host.into_iter().collect(),
