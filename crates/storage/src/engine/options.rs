@@ -126,7 +126,7 @@ pub struct Options {
     /// Hot segments are read as memory where the store can map them; an I/O error under a map ends the
     /// process. Otherwise they are read by range.
     pub mmap: bool,
-    /// Decoded parts of hot segments that are kept, bytes.
+    /// Decoded parts of hot segments that are kept, bytes; and as many of segments that stay open unread.
     pub cache_bytes: u64,
     /// The codecs of hot segments; a segment that needs another one cannot be read.
     pub codecs: Arc<Codecs>,

@@ -71,7 +71,7 @@ impl KeyPick<'_> {
     fn chosen(&self, segment: &Segment) -> Result<RoaringBitmap> {
         let hot = segment.file.hot()?;
         let listed = segment.deleted.clone().map(Listed::Gone);
-        let mut select = RowSelect::new(hot, 0..hot.blocks(), self.time, self.tags, listed)?;
+        let mut select = RowSelect::new(&hot, 0..hot.blocks(), self.time, self.tags, listed)?;
         let mut numbers = RoaringBitmap::new();
         loop {
             let ranges = select.take(CHOSEN_ROWS)?;

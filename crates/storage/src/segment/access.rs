@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use pulsora_codec::Codecs;
 use pulsora_env::Store;
 
-use super::hot::{BlockCache, SeriesPool};
+use super::hot::{BlockCache, OpenSegments, SeriesPool};
 use super::object::Object;
 
 /// The shipped size of the cache.
@@ -23,6 +23,8 @@ pub(crate) struct SegmentAccess {
     pub cache: BlockCache,
     /// The codecs of hot segments.
     pub codecs: Arc<Codecs>,
+    /// Hot segments that stay open.
+    pub open: OpenSegments,
     /// The series of hot segments in use.
     pub series: SeriesPool,
     /// The objects in use, by name, so that the segments of one object share it.
@@ -37,7 +39,8 @@ impl SegmentAccess {
         SegmentAccess::with(store, codecs, CACHE_BYTES, true)
     }
 
-    /// The same with other codecs, a cache of `cache_bytes`, and without memory maps unless `mapped`.
+    /// The same with other codecs, as many bytes of what was decoded and of what stays open, and without
+    /// memory maps unless `mapped`.
     pub fn with(
         store: Arc<dyn Store>,
         codecs: Arc<Codecs>,
@@ -48,6 +51,7 @@ impl SegmentAccess {
             store,
             mapped,
             cache: BlockCache::new(cache_bytes),
+            open: OpenSegments::new(cache_bytes),
             codecs,
             series: SeriesPool::default(),
             objects: Mutex::default(),

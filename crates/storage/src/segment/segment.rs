@@ -1,9 +1,9 @@
 //! A segment of a version: what the manifest says of it, its open file and its delete bitmap.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
+use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use pulsora_env::read_exact_at;
 use pulsora_model::{Error, Result};
@@ -44,8 +44,8 @@ pub(crate) struct SegmentFile {
     pub(super) footer: OnceLock<ArrowReaderMetadata>,
     /// Parquet: the checksums of its pieces.
     pub(super) pieces: Option<Arc<Pieces>>,
-    /// Hot: the opened segment.
-    hot: OnceLock<Arc<HotSegment>>,
+    /// Hot: the opened segment, while somebody reads it or it is kept open. Guards only which one it is.
+    hot: Mutex<Weak<HotSegment>>,
     access: Arc<SegmentAccess>,
     /// The row id index, read and checked on first use.
     ids: OnceLock<IdIndex>,
@@ -62,7 +62,7 @@ impl SegmentFile {
             ids_object: ids.map(|ids| access.object(&ids.object)),
             meta,
             footer: OnceLock::new(),
-            hot: OnceLock::new(),
+            hot: Mutex::default(),
             access: Arc::clone(access),
             ids: OnceLock::new(),
             doomed: AtomicBool::new(false),
@@ -82,13 +82,14 @@ impl SegmentFile {
         &self.access.cache
     }
 
-    /// A hot segment, opened on first use.
+    /// A hot segment, opened unless it is open. Whoever reads on holds it.
     ///
     /// # Errors
     /// `corrupt` when it is damaged or missing, `unsupported_format` when a codec is not registered,
     /// `io_error`.
-    pub fn hot(&self) -> Result<&Arc<HotSegment>> {
-        if let Some(hot) = self.hot.get() {
+    pub fn hot(&self) -> Result<Arc<HotSegment>> {
+        if let Some(hot) = self.hot.lock().upgrade() {
+            hot.note_use();
             return Ok(hot);
         }
         let (offset, length) = (self.meta.offset, self.meta.length);
@@ -102,7 +103,16 @@ impl SegmentFile {
             None => SegmentBytes::Ranged { file: self.object.open()?, offset, length },
         };
         let hot = HotSegment::open(&self.object.name, bytes, &self.access, Some(&self.meta))?;
-        Ok(self.hot.get_or_init(|| Arc::new(hot)))
+        let hot = Arc::new(hot);
+        let mut open = self.hot.lock();
+        // Another reader may have been faster.
+        if let Some(hot) = open.upgrade() {
+            return Ok(hot);
+        }
+        *open = Arc::downgrade(&hot);
+        drop(open);
+        self.access.open.keep(&hot);
+        Ok(hot)
     }
 
     /// The row id index; `None` for a segment of a table without row ids.
@@ -138,5 +148,14 @@ impl SegmentFile {
     /// `corrupt`, naming the object.
     pub(super) fn corrupt(&self, what: &str) -> Error {
         self.object.corrupt(what)
+    }
+}
+
+impl Drop for SegmentFile {
+    /// What is kept open of it would keep its bytes on disk.
+    fn drop(&mut self) {
+        if let Some(hot) = self.hot.get_mut().upgrade() {
+            self.access.open.forget(&hot);
+        }
     }
 }

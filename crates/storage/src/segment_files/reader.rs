@@ -158,7 +158,7 @@ impl SegmentReader {
     pub fn statistics(&self) -> Result<Vec<FileStatistics>> {
         let hot = |segment: &Segment| {
             let opened = segment.file.hot()?;
-            Ok(FileStatistics::of(&segment.meta.object, opened))
+            Ok(FileStatistics::of(&segment.meta.object, &opened))
         };
         self.segments.iter().map(hot).collect()
     }

@@ -74,9 +74,8 @@ impl FoldPart {
     fn groups_of(&mut self, set: &SeriesSet, ranges: &[Range<u32>]) -> Vec<u32> {
         let shape = Arc::clone(&self.shape);
         let by: Vec<_> = shape.by.iter().map(|tag| set.tag(tag.id)).collect();
-        let codes = |series: u32| {
-            by.iter().map(move |tag| tag.map_or(ABSENT, |tag| tag.codes[series as usize]))
-        };
+        let codes =
+            |series: u32| by.iter().map(move |tag| tag.map_or(ABSENT, |tag| tag.code(series)));
         let mut groups = vec![0; set.len() as usize];
         let mut last: Option<(u32, u32)> = None;
         for series in ranges.iter().cloned().flatten() {
@@ -123,13 +122,13 @@ impl FoldPart {
         let groups = &groups.groups;
         let mut listed = gone.map(Listed::Gone);
         if listed.is_none() && ask.fields.is_empty() {
-            match self.feed_hours(hot, ask, &series, groups)? {
+            match self.feed_hours(&hot, ask, &series, groups)? {
                 Hours::All => return self.settle(),
                 Hours::Some(used) => listed = Some(Listed::Gone(Arc::new(used))),
                 Hours::None => {}
             }
         }
-        self.feed_rows(hot, series, listed, ask, groups, check)
+        self.feed_rows(&hot, series, listed, ask, groups, check)
     }
 
     /// Adds rows by their values.

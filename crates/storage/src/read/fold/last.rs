@@ -46,8 +46,8 @@ impl Worker<'_> {
         for source in &work.piece.sources {
             let settled = match &self.table.sources[*source].rows {
                 Rows::Segment { segment, .. } if segment.meta.format == SegmentFormat::Hot => {
-                    let set = segment.file.hot()?.series();
-                    let groups = self.hots.of(set, &mut self.part, &self.table.ask);
+                    let hot = segment.file.hot()?;
+                    let groups = self.hots.of(hot.series(), &mut self.part, &self.table.ask);
                     let all = groups.ranges.iter().cloned().flatten();
                     let mut all = all.map(|series| groups.groups[series as usize]);
                     all.all(|group| self.part.is_settled(group, end_ns))
@@ -94,7 +94,7 @@ impl Worker<'_> {
         }
         let picked = self.part.shape.picked.clone();
         self.part.end_last(|series| {
-            let rows = last_rows(segment, hot, &picked, &self.table.ask)?;
+            let rows = last_rows(segment, &hot, &picked, &self.table.ask)?;
             take(&rows, series)
         })?;
         Ok(true)
@@ -109,7 +109,7 @@ impl Worker<'_> {
                 !self.part.is_settled(groups.groups[*series as usize], time.end_ns)
             });
         let open: Vec<_> = open.map(|series| series..series + 1).collect();
-        let mut select = RowSelect::of_series(hot, open, time, None)?;
+        let mut select = RowSelect::of_series(&hot, open, time, None)?;
         let mut last: Vec<(u32, u32)> = Vec::new();
         loop {
             (self.check)()?;

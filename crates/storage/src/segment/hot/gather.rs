@@ -94,7 +94,7 @@ impl HotSegment {
         let mut keys = Vec::with_capacity(rows);
         let mut absent = false;
         for (series, rows) in runs {
-            let code = tag.codes[*series as usize];
+            let code = tag.code(*series);
             absent |= code == ABSENT;
             keys.resize(keys.len() + *rows as usize, code);
         }

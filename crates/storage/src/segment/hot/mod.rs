@@ -105,6 +105,7 @@ mod gather;
 mod hour_sums;
 mod hours;
 mod keyed;
+mod open;
 mod opening;
 mod place;
 mod predicate;
@@ -126,6 +127,7 @@ pub(crate) use hours::{HourEntry, HourPart};
 pub(crate) use keyed::{
     KeyedRows, PAGE_ROWS, PAGES_MAX, PagedColumn, page_and_row, place as row_place,
 };
+pub(crate) use open::OpenSegments;
 pub(crate) use place::{HotDraft, place};
 pub(crate) use predicate::BoundPredicate;
 pub(crate) use reader::{HotColumn, HotSegment};

@@ -6,7 +6,7 @@
 //! of slow ones, and the bytes of chunks that are not mapped, go through the cache.
 
 use std::ops::{Deref, Range};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pulsora_codec::{Codec, CodecId, DecodeError, Sink, Speed, VECTOR_VALUES};
@@ -41,6 +41,8 @@ pub(crate) struct HotSegment {
     /// One bit per chunk: its checksum has been verified.
     verified: Vec<AtomicU64>,
     pub(super) hours: OnceLock<Option<(HourDirectory, Hours)>>,
+    /// It was asked for since somebody last looked.
+    used: AtomicBool,
 }
 
 /// A column that is stored by row: time, row id or field.
@@ -132,7 +134,26 @@ impl HotSegment {
             row_starts,
             verified,
             hours: OnceLock::new(),
+            used: AtomicBool::new(false),
         })
+    }
+
+    /// Notes that it was asked for.
+    pub fn note_use(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked for since the last call.
+    pub fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// Bytes held, about, without its series.
+    pub fn own_bytes(&self) -> usize {
+        let entries = self.footer.chunks.len() * size_of::<ChunkEntry>();
+        self.row_starts.len() * size_of::<u32>()
+            + entries
+            + self.footer.hour_directory.length as usize
     }
 
     /// Which segment of which table it is, and its bounds of time.

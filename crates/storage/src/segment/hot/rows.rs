@@ -55,7 +55,7 @@ impl HotRows {
     /// # Errors
     /// `corrupt` when the object is damaged or missing, `io_error`; so does every batch.
     pub fn open(segment: &Segment, spec: ReadSpec) -> Result<HotRows> {
-        let hot = Arc::clone(segment.file.hot()?);
+        let hot = segment.file.hot()?;
         ScanCounters::add(&spec.counters.segments_read, 1);
         let blocks = hot.blocks();
         let blocks = spec.groups.clone().map_or(0..blocks, |part| part.start..part.end.min(blocks));

@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 
 use arrow::array::{Array, ArrayRef, StringArray};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
-use foldhash::fast::FixedState;
+use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use pulsora_codec::Codecs;
 use pulsora_model::ColumnId;
@@ -29,8 +29,6 @@ pub(crate) const ABSENT: u32 = u32::MAX;
 pub(crate) struct SeriesSet {
     len: u32,
     tags: Vec<SeriesTag>,
-    /// What it was read from: equal bytes are equal sets.
-    encoded: Vec<u8>,
 }
 
 /// One tag of every series.
@@ -40,14 +38,63 @@ pub(crate) struct SeriesTag {
     pub values: StringArray,
     /// The same, to be shared by the batches that name them.
     pub dictionary: ArrayRef,
-    /// Per series the index of its value, or [`ABSENT`].
-    pub codes: Vec<u32>,
+    codes: Codes,
+}
+
+/// Per series the rank of its value, from 1; 0 = absent. As narrow as the values allow: of the ten tags of
+/// a host nine have few values, and a million hosts have ten codes each in every segment that is open.
+enum Codes {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    U32(Vec<u32>),
+}
+
+impl Codes {
+    /// Of ranks that are at most `distinct`.
+    fn of(ranks: &[i64], distinct: u32) -> Codes {
+        match distinct {
+            0..=0xFF => Codes::U8(ranks.iter().map(|rank| *rank as u8).collect()),
+            0x100..=0xFFFF => Codes::U16(ranks.iter().map(|rank| *rank as u16).collect()),
+            _ => Codes::U32(ranks.iter().map(|rank| *rank as u32).collect()),
+        }
+    }
+
+    #[inline]
+    fn rank(&self, series: usize) -> u32 {
+        match self {
+            Codes::U8(ranks) => u32::from(ranks[series]),
+            Codes::U16(ranks) => u32::from(ranks[series]),
+            Codes::U32(ranks) => ranks[series],
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        match self {
+            Codes::U8(ranks) => ranks.len(),
+            Codes::U16(ranks) => ranks.len() * 2,
+            Codes::U32(ranks) => ranks.len() * 4,
+        }
+    }
+
+    /// The first series of which `before` does not hold; it holds of all that come before that one.
+    fn partition_point(&self, before: impl Fn(u32) -> bool) -> usize {
+        match self {
+            Codes::U8(ranks) => ranks.partition_point(|rank| before(u32::from(*rank))),
+            Codes::U16(ranks) => ranks.partition_point(|rank| before(u32::from(*rank))),
+            Codes::U32(ranks) => ranks.partition_point(|rank| before(*rank)),
+        }
+    }
 }
 
 impl SeriesSet {
     /// How many series there are.
     pub fn len(&self) -> u32 {
         self.len
+    }
+
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        self.tags.iter().map(SeriesTag::size_bytes).sum()
     }
 
     /// The tags, ascending by column id.
@@ -119,22 +166,31 @@ impl SeriesSet {
         if !cursor.0.is_empty() {
             return Err("more than its series".into());
         }
-        let set = SeriesSet { len, tags, encoded: encoded.to_vec() };
+        let set = SeriesSet { len, tags };
         if set.is_sorted() { Ok(set) } else { Err("series out of order".into()) }
     }
 
     fn is_sorted(&self) -> bool {
-        // Absent is first: its code wraps to zero.
-        let key =
-            |series: usize| self.tags.iter().map(move |tag| tag.codes[series].wrapping_add(1));
+        let key = |series: usize| self.tags.iter().map(move |tag| tag.codes.rank(series));
         (1..self.len as usize).all(|series| key(series - 1).lt(key(series)))
     }
 }
 
 impl SeriesTag {
+    /// The index of the value of a series, or [`ABSENT`].
+    #[inline]
+    pub fn code(&self, series: u32) -> u32 {
+        self.codes.rank(series as usize).wrapping_sub(1)
+    }
+
+    /// Bytes held.
+    fn size_bytes(&self) -> usize {
+        self.codes.size_bytes() + self.values.get_array_memory_size()
+    }
+
     /// The value of one series.
     pub fn value(&self, series: u32) -> Option<&str> {
-        let code = self.codes[series as usize];
+        let code = self.code(series);
         (code != ABSENT).then(|| self.values.value(code as usize))
     }
 
@@ -167,10 +223,10 @@ impl SeriesTag {
     /// The series with one of the codes; this tag's codes ascend.
     fn runs(&self, accepted: &[u32]) -> Vec<Range<u32>> {
         let mut runs = Vec::new();
-        let rank = |code: u32| code.wrapping_add(1);
         for code in accepted {
-            let start = self.codes.partition_point(|other| rank(*other) < rank(*code));
-            let end = start + self.codes[start..].partition_point(|other| other == code);
+            let rank = code.wrapping_add(1);
+            let start = self.codes.partition_point(|other| other < rank);
+            let end = self.codes.partition_point(|other| other <= rank);
             extend(&mut runs, start as u32..end as u32);
         }
         runs
@@ -186,7 +242,7 @@ impl SeriesTag {
         }
         for range in ranges {
             for series in range.clone() {
-                if wanted[self.codes[series as usize].wrapping_add(1) as usize] {
+                if wanted[self.codes.rank(series as usize) as usize] {
                     extend(&mut kept, series..series + 1);
                 }
             }
@@ -213,7 +269,7 @@ impl SeriesTag {
         {
             return Err("a series without its tag".into());
         }
-        let codes = ranks.iter().map(|rank| (*rank as u32).wrapping_sub(1)).collect();
+        let codes = Codes::of(&ranks, distinct);
         let dictionary = Arc::new(values.clone());
         Ok(SeriesTag { column, values, dictionary, codes })
     }
@@ -258,21 +314,21 @@ pub(super) fn intersect(a: &[Range<u32>], b: &[Range<u32>]) -> Vec<Range<u32>> {
     both
 }
 
-/// The sets in use, by a hash of their bytes.
+/// The sets in use, by two hashes of their bytes.
 #[derive(Default)]
 pub(crate) struct SeriesPool {
-    /// Guards the table, not the sets. Values are few: hashes of 64 bits hardly ever meet.
-    sets: Mutex<HashMap<u64, Vec<Weak<SeriesSet>>>>,
+    /// Seeded anew by each process: together they tell any bytes apart, and nobody can choose bytes that
+    /// they do not.
+    hashers: [RandomState; 2],
+    /// Guards the table, not the sets.
+    sets: Mutex<HashMap<[u64; 2], Weak<SeriesSet>>>,
 }
 
 impl SeriesPool {
     /// The set that `encoded` holds, shared with all who use it.
     pub(super) fn set(&self, codecs: &Codecs, encoded: &[u8], len: u32) -> Parsed<Arc<SeriesSet>> {
-        let hash = FixedState::default().hash_one(encoded);
-        let same = |set: &Arc<SeriesSet>| set.len == len && set.encoded == encoded;
-        let known = |sets: &HashMap<u64, Vec<Weak<SeriesSet>>>| {
-            sets.get(&hash)?.iter().filter_map(Weak::upgrade).find(same)
-        };
+        let hashes = [0, 1].map(|number: usize| self.hashers[number].hash_one((len, encoded)));
+        let known = |sets: &HashMap<[u64; 2], Weak<SeriesSet>>| sets.get(&hashes)?.upgrade();
         if let Some(set) = known(&self.sets.lock()) {
             return Ok(set);
         }
@@ -284,11 +340,9 @@ impl SeriesPool {
         }
         if sets.len() == sets.capacity() {
             // Sets that are gone leave before the table would grow.
-            sets.retain(|_, sets| sets.iter().any(|set| set.strong_count() > 0));
+            sets.retain(|_, set| set.strong_count() > 0);
         }
-        let same_hash = sets.entry(hash).or_default();
-        same_hash.retain(|set| set.strong_count() > 0);
-        same_hash.push(Arc::downgrade(&set));
+        sets.insert(hashes, Arc::downgrade(&set));
         Ok(set)
     }
 }

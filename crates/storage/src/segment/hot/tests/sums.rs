@@ -153,7 +153,7 @@ fn sums_of_hours_are_those_of_a_plain_fold() {
         let segment = world.hot();
         let hot = segment.file.hot().unwrap();
         let times = world.rows.column(0).as_primitive::<TimestampNanosecondType>().values();
-        let expected = expected(hot, times);
+        let expected = expected(&hot, times);
         let Some(hours) = hot.hours().unwrap() else {
             assert!(expected.is_empty(), "seed {seed}");
             continue;
@@ -170,7 +170,7 @@ fn sums_of_hours_are_those_of_a_plain_fold() {
         }
         entries += found.len();
         for column in hot.columns().iter().filter(|column| column.kind == ColumnKind::Field) {
-            check_hours(hot, column, &words(&world.rows, column));
+            check_hours(&hot, column, &words(&world.rows, column));
         }
     }
     assert!(entries > 100, "only {entries} hours");
