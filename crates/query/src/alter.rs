@@ -1,7 +1,9 @@
 //! Statements that change tables and databases as a whole: ALTER, TRUNCATE, DROP DATABASE.
 
+use std::sync::Arc;
+
 use datafusion::sql::sqlparser::ast;
-use pulsora_model::{Code, Error, Result};
+use pulsora_model::{Code, Error, Name, Result, TableSchema};
 use pulsora_storage::{Change, Command, Correction, Selection};
 
 use crate::answers;
@@ -34,13 +36,8 @@ impl Core {
         name: &ast::ObjectName,
         if_exists: bool,
     ) -> Result<SqlResult> {
-        let catalog = self.engine.catalog();
-        let (database, schema) = match Names::new(&catalog, &call.request.database).table(name) {
-            Ok(found) => found,
-            Err(error) if if_exists && is_absent(&error) => {
-                return self.nothing_to_do(&call, "does not exist");
-            }
-            Err(error) => return Err(error),
+        let Some((database, schema)) = self.named(&call, name, if_exists)? else {
+            return self.nothing_to_do(&call, "does not exist");
         };
         let receipt = self.engine.correct(Correction {
             database,
@@ -58,14 +55,8 @@ impl Core {
         call: Call,
         alter: &ast::AlterTable,
     ) -> Result<SqlResult> {
-        let catalog = self.engine.catalog();
-        let names = Names::new(&catalog, &call.request.database);
-        let (database, schema) = match names.table(&alter.name) {
-            Ok(found) => found,
-            Err(error) if alter.if_exists && is_absent(&error) => {
-                return self.nothing_to_do(&call, "does not exist");
-            }
-            Err(error) => return Err(error),
+        let Some((database, schema)) = self.named(&call, &alter.name, alter.if_exists)? else {
+            return self.nothing_to_do(&call, "does not exist");
         };
         let [operation] = &alter.operations[..] else {
             let message = "an ALTER TABLE has one operation";
@@ -92,6 +83,20 @@ impl Core {
         self.change(call, command, "altered", "is so already").await
     }
 
+    /// A table by its name, with its database; `None` where it need not be there and is not.
+    pub(crate) fn named(
+        &self,
+        call: &Call,
+        name: &ast::ObjectName,
+        if_exists: bool,
+    ) -> Result<Option<(Name, Arc<TableSchema>)>> {
+        let catalog = self.engine.catalog();
+        match Names::new(&catalog, &call.request.database).table(name) {
+            Err(error) if if_exists && is_absent(&error) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     /// The answer to a change that changes nothing.
     pub(crate) fn nothing_to_do(&self, call: &Call, status: &str) -> Result<SqlResult> {
         let visible = self.engine.snapshot().sequence();
@@ -112,6 +117,6 @@ pub(crate) fn not_a_database(name: &ast::ObjectName) -> Error {
 }
 
 /// Whether something that was named is not there.
-pub(crate) fn is_absent(error: &Error) -> bool {
+fn is_absent(error: &Error) -> bool {
     matches!(error.code(), Code::TableNotFound | Code::DatabaseNotFound)
 }

@@ -16,7 +16,7 @@ use pulsora_model::{Code, Error, Name, Result, Sequence, TableOptions, TableSche
 use pulsora_storage::{Command, Engine, Snapshot, WriteRequest};
 use tokio::time::Instant;
 
-use crate::alter::{is_absent, not_a_database, plain_ident};
+use crate::alter::{not_a_database, plain_ident};
 use crate::answers;
 use crate::cache::{Answer, Answers, Fill, keep, key};
 use crate::catalog::Moment;
@@ -273,14 +273,8 @@ impl Core {
         name: &ast::ObjectName,
         if_exists: bool,
     ) -> Result<SqlResult> {
-        let catalog = self.engine.catalog();
-        let found = Names::new(&catalog, &call.request.database).table(name);
-        let (database, schema) = match found {
-            Ok(found) => found,
-            Err(error) if if_exists && is_absent(&error) => {
-                return self.nothing_to_do(&call, "does not exist");
-            }
-            Err(error) => return Err(error),
+        let Some((database, schema)) = self.named(&call, name, if_exists)? else {
+            return self.nothing_to_do(&call, "does not exist");
         };
         let command = Command::DropTable { database, table: schema.name.clone(), if_exists };
         self.change(call, command, "dropped", "does not exist").await
