@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::app::{App, Running};
 use crate::config::Config;
 use crate::routes::router;
-use crate::{connections, descriptors, tasks, tcp};
+use crate::{allocator, connections, descriptors, tasks, tcp};
 
 /// A server that is running.
 pub struct Server {
@@ -189,6 +189,9 @@ fn query_options(config: &Config) -> QueryOptions {
 /// # Errors
 /// Those of [`Server::start`], [`Server::opened`] and [`Server::shutdown`].
 pub async fn serve(config: Config, bound: impl FnOnce(SocketAddr)) -> Result<()> {
+    if config.memory.is_small() {
+        allocator::stay_small();
+    }
     let mut signals = Signals::new()?;
     let mut server = Server::start(config).await?;
     bound(server.addr());

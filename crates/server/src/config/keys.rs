@@ -217,7 +217,7 @@ static KEYS: &[Key] = &[
         "auto",
         None,
         "Memory of all rewrites: half of each one's share is for its output, half bounds how many segments \
-         it reads at once. `auto` is an eighth of memory.limit, at least 32 MiB and at most 256 MiB.",
+         it reads at once. `auto` is a sixteenth of memory.limit, at least 32 MiB and at most 256 MiB.",
     ),
     key(
         "compaction.max_bytes_per_second",
@@ -264,7 +264,7 @@ static KEYS: &[Key] = &[
         Kind::Bytes,
         "auto",
         Some("memory-limit"),
-        "Bound on the memory of the process. A quarter is for rows in memory, a quarter for request \
+        "Bound on the memory of the process. A sixth is for rows in memory, a sixth for request \
          bodies and the log, 15 % for caches, 15 % for queries. Above 85 % new requests wait, then get 503 \
          memory_limit. `auto` is half of the machine or of the container.",
     ),

@@ -100,15 +100,27 @@ pub struct MemoryConfig {
 /// about 2.5 million TSBS rows, and more only makes a burst longer until the flushes set the pace.
 const INGEST_BYTES_MAX: u64 = 256 << 20;
 
+/// A limit of an edge box: its memory counts for more than the page faults it costs.
+const SMALL_BYTES: u64 = 1 << 30;
+
+/// Share of the limit for each: memtables may grow half past theirs, a flush holds segments beside them, and
+/// rewrites and the allocator take as much again under 64 clients (`tests/it/overload.rs`, 512 MB).
+const INGEST_SHARE: u64 = 6;
+
 impl MemoryConfig {
-    /// What writes may take on their way into the engine, bytes: a quarter, at most 256 MiB.
+    /// What writes may take on their way into the engine, bytes: a sixth, at most 256 MiB.
     pub fn queue_bytes(&self) -> u64 {
-        (self.limit / 4).min(INGEST_BYTES_MAX)
+        (self.limit / INGEST_SHARE).min(INGEST_BYTES_MAX)
     }
 
-    /// What memtables may take, bytes: a quarter, at most 256 MiB.
+    /// What memtables may take, bytes: a sixth, at most 256 MiB.
     pub fn memtable_bytes(&self) -> u64 {
-        (self.limit / 4).min(INGEST_BYTES_MAX)
+        (self.limit / INGEST_SHARE).min(INGEST_BYTES_MAX)
+    }
+
+    /// Whether freed memory is better given back at once than kept for the next request: up to 1 GiB.
+    pub fn is_small(&self) -> bool {
+        self.limit <= SMALL_BYTES
     }
 
     /// What caches of decoded data and of answers may take together, bytes: 15 %.
@@ -426,7 +438,7 @@ impl Reader<'_> {
             jobs_max: self.count("compaction.max_jobs")?.unwrap_or(2),
             memory_bytes: self
                 .bytes("compaction.memory")?
-                .unwrap_or((memory_limit / 8).clamp(32 << 20, 256 << 20)),
+                .unwrap_or((memory_limit / 16).clamp(32 << 20, 256 << 20)),
             bytes_per_second: self.bytes("compaction.max_bytes_per_second")?.unwrap_or(0),
             target_file_bytes: target,
             windows: windows.map_err(|error| error.context("compaction.window"))?,

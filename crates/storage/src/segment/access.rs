@@ -39,8 +39,8 @@ impl SegmentAccess {
         SegmentAccess::with(store, codecs, CACHE_BYTES, true)
     }
 
-    /// The same with other codecs, as many bytes of what was decoded and of what stays open, and without
-    /// memory maps unless `mapped`.
+    /// The same with other codecs, as many bytes of what was decoded and of what stays open (half for each),
+    /// and without memory maps unless `mapped`.
     pub fn with(
         store: Arc<dyn Store>,
         codecs: Arc<Codecs>,
@@ -50,8 +50,8 @@ impl SegmentAccess {
         Arc::new(SegmentAccess {
             store,
             mapped,
-            cache: BlockCache::new(cache_bytes),
-            open: OpenSegments::new(cache_bytes),
+            cache: BlockCache::new(cache_bytes - cache_bytes / 2),
+            open: OpenSegments::new(cache_bytes / 2),
             codecs,
             series: SeriesPool::default(),
             objects: Mutex::default(),

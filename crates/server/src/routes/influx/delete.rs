@@ -101,7 +101,8 @@ fn conditions(predicate: &str) -> Result<Vec<(String, String)>> {
 fn word<'a>(text: &'a str, predicate: &str) -> Result<(String, &'a str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''));
     let Some(quote) = quote else {
-        let end = text.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(text.len());
+        let end =
+            text.find(|c: char| c.is_whitespace() || "=!<>~".contains(c)).unwrap_or(text.len());
         let (word, rest) = text.split_at(end);
         return if word.is_empty() { Err(misread(predicate)) } else { Ok((word.into(), rest)) };
     };
