@@ -357,7 +357,7 @@ impl Config {
         })
     }
 
-    /// What the engine is opened with: a quarter of the memory for memtables and a quarter for the
+    /// What the engine is opened with: a sixth of the memory for memtables and a sixth for the
     /// queue of writes (each at most 256 MiB), at most a quarter for series, and what answers leave of 15 % for decoded parts of
     /// hot segments.
     pub fn storage_options(&self) -> Options {
