@@ -179,8 +179,8 @@ fn the_reference_page_is_what_the_table_says() {
 fn memory_is_divided_as_documented() {
     let config = load("[memory]\nlimit = \"512MiB\"\n", &[], &[]).unwrap();
     let options = config.storage_options();
-    assert_eq!(options.memtable_bytes, 128 << 20);
-    assert_eq!(options.queue_bytes, 128 << 20);
+    assert_eq!(options.memtable_bytes, (512 << 20) / 6);
+    assert_eq!(options.queue_bytes, (512 << 20) / 6);
     assert_eq!(options.flush_bytes, 32 << 20);
     assert_eq!(options.cache_bytes + config.query.cache_bytes, (512 << 20) / 100 * 15);
     assert_eq!(config.query.cache_bytes, (512 << 20) / 100 * 3);
