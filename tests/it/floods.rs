@@ -35,6 +35,20 @@ struct Flood {
     good_rows: i64,
 }
 
+/// Makes floods of one limit from their name, path, content type, rows of `good`, and body.
+fn floods_of(
+    limit: &'static str,
+) -> impl Fn(&'static str, &'static str, &'static str, i64, Vec<u8>) -> Flood {
+    move |name, path, content_type, good_rows, body| Flood {
+        name,
+        path,
+        content_type,
+        body,
+        limit,
+        good_rows,
+    }
+}
+
 struct Bench {
     _dir: tempfile::TempDir,
     server: Server,
@@ -150,29 +164,22 @@ fn items(count: usize, item_of: impl Fn(usize) -> Pack) -> Vec<u8> {
 #[test]
 fn far_too_many_tables() {
     let many = many();
-    let flood = |name, path, content_type, body| Flood {
-        name,
-        path,
-        content_type,
-        body,
-        limit: "limits.tables",
-        good_rows: 1,
-    };
+    let flood = floods_of("limits.tables");
     Bench::new().run(vec![
-        flood("line", "/write", LINES, {
+        flood("line", "/write", LINES, 1, {
             text("", many, |n, out| writeln!(out, "t{n} v=1 1").unwrap(), "good,host=l v=1 1")
         }),
-        flood("msgpack", "/api/v1/write/msgpack", PACK, {
+        flood("msgpack", "/api/v1/write/msgpack", PACK, 1, {
             items(many_items(), |n| item(&format!("p{n}"), "a"))
         }),
-        flood("json points", "/write", JSON, {
+        flood("json points", "/write", JSON, 1, {
             let point = |n: usize, out: &mut String| {
                 write!(out, r#"{{"metric":"j{n}","timestamp":1,"tags":{{}},"value":1}},"#).unwrap();
             };
             let good = r#"{"metric":"good","timestamp":1,"tags":{"host":"j"},"fields":{"v":1}}]"#;
             text("[", many, point, good)
         }),
-        flood("remote write", "/api/v1/prom/write", REMOTE, {
+        flood("remote write", "/api/v1/prom/write", REMOTE, 1, {
             remote(many, |n| sample(&[("__name__", &format!("r{n}"))], 1))
         }),
     ]);
@@ -181,14 +188,7 @@ fn far_too_many_tables() {
 #[test]
 fn far_too_many_columns() {
     let many = many();
-    let flood = |name, path, content_type, good_rows, body| Flood {
-        name,
-        path,
-        content_type,
-        body,
-        limit: "limits.columns_per_table",
-        good_rows,
-    };
+    let flood = floods_of("limits.columns_per_table");
     let field = |n: usize, out: &mut String| write!(out, ",f{n}=1").unwrap();
     let value = |n: usize, out: &mut String| write!(out, r#","f{n}":1"#).unwrap();
     Bench::new().run(vec![
@@ -230,14 +230,7 @@ fn far_too_many_columns() {
 #[test]
 fn far_too_many_series() {
     let many = many();
-    let flood = |name, path, content_type, good_rows, body| Flood {
-        name,
-        path,
-        content_type,
-        body,
-        limit: "limits.series_per_table",
-        good_rows,
-    };
+    let flood = floods_of("limits.series_per_table");
     let row = |n: usize, out: &mut String| writeln!(out, "1,c{n},1").unwrap();
     let object = |n: usize, out: &mut String| {
         write!(out, r#"{{"time":1,"host":"j{n}","v":1}},"#).unwrap();
@@ -264,14 +257,7 @@ fn far_too_many_series() {
 
 #[test]
 fn texts_of_a_megabyte() {
-    let flood = |name, path, content_type, good_rows, body| Flood {
-        name,
-        path,
-        content_type,
-        body,
-        limit: "limits.text_bytes",
-        good_rows,
-    };
+    let flood = floods_of("limits.text_bytes");
     let long = "x".repeat(1_000_000);
     // Only line protocol comes in pieces, so that more bytes than there is memory can be sent at once.
     let copies = (many() / 1_000).min(25);

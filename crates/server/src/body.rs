@@ -264,7 +264,7 @@ pub struct Reservation {
 impl Reservation {
     /// None yet.
     pub fn new(context: &Context) -> Reservation {
-        let queue_bytes = context.app.config.memory.queue_bytes();
+        let queue_bytes = context.app.config.memory.ingest_bytes();
         Reservation {
             engine: context.running.engine.clone(),
             share: context.client().map(|client| context.app.clients.share(client)),

@@ -103,18 +103,13 @@ const INGEST_BYTES_MAX: u64 = 256 << 20;
 /// A limit of an edge box: its memory counts for more than the page faults it costs.
 const SMALL_BYTES: u64 = 1 << 30;
 
-/// Share of the limit for each: memtables may grow half past theirs, a flush holds segments beside them, and
+/// Part of the limit for each of both: memtables may grow half past theirs, a flush holds segments beside them, and
 /// rewrites and the allocator take as much again under 64 clients (`tests/it/overload.rs`, 512 MB).
 const INGEST_SHARE: u64 = 6;
 
 impl MemoryConfig {
-    /// What writes may take on their way into the engine, bytes: a sixth, at most 256 MiB.
-    pub fn queue_bytes(&self) -> u64 {
-        (self.limit / INGEST_SHARE).min(INGEST_BYTES_MAX)
-    }
-
-    /// What memtables may take, bytes: a sixth, at most 256 MiB.
-    pub fn memtable_bytes(&self) -> u64 {
+    /// What writes on their way into the engine may take, and memtables as much again, bytes: a sixth, at most 256 MiB.
+    pub fn ingest_bytes(&self) -> u64 {
         (self.limit / INGEST_SHARE).min(INGEST_BYTES_MAX)
     }
 
@@ -308,7 +303,7 @@ impl Config {
                 max_wait: read.duration("ingest.max_wait")?,
                 client_bytes: read
                     .bytes("ingest.client_bytes")?
-                    .unwrap_or(memory.queue_bytes() / 2)
+                    .unwrap_or(memory.ingest_bytes() / 2)
                     .max(CLIENT_BYTES_MIN),
                 dedup_window: read.duration("ingest.dedup_window")?,
                 dedup_clients: read.count("ingest.dedup_clients")?.unwrap_or(10_000),
@@ -361,15 +356,14 @@ impl Config {
     /// queue of writes (each at most 256 MiB), at most a quarter for series, and what answers leave of 15 % for decoded parts of
     /// hot segments.
     pub fn storage_options(&self) -> Options {
-        let quarter = self.memory.limit / 4;
         let options = Options::new(&self.storage.data_dir);
         Options {
             recover: self.storage.recover,
             flush_age: self.storage.flush_age,
             flush_bytes: self.storage.flush_bytes,
-            memtable_bytes: self.memory.memtable_bytes(),
-            queue_bytes: self.memory.queue_bytes(),
-            series_bytes: quarter,
+            memtable_bytes: self.memory.ingest_bytes(),
+            queue_bytes: self.memory.ingest_bytes(),
+            series_bytes: self.memory.limit / 4,
             max_wait: Some(self.ingest.max_wait),
             limits: self.limits.rows,
             series: SeriesLimits { series_max: self.limits.rows.series, ..options.series },

@@ -75,72 +75,67 @@ impl Catalog {
     /// # Errors
     /// As [`Catalog::apply`].
     pub(crate) fn make(&mut self, change: &CatalogChange) -> Result<()> {
-        let next = self;
         match change {
             CatalogChange::CreateDatabase { id, name } => {
                 let database = Database::new(*id, name.clone());
-                if next.databases.insert(name.clone(), Arc::new(database)).is_some() {
+                if self.databases.insert(name.clone(), Arc::new(database)).is_some() {
                     return Err(misfit(change));
                 }
                 let following = id.0.checked_add(1).ok_or_else(|| misfit(change))?;
-                next.next_database = next.next_database.max(DatabaseId(following));
+                self.next_database = self.next_database.max(DatabaseId(following));
             }
             CatalogChange::DropDatabase { id } => {
-                let name = next.database_name(*id).cloned().ok_or_else(|| misfit(change))?;
-                if let Some(database) = next.databases.remove(&name) {
+                let name = self.database_name(*id).cloned().ok_or_else(|| misfit(change))?;
+                if let Some(database) = self.databases.remove(&name) {
                     database.tables.values().for_each(|table| {
-                        next.tables.remove(table);
-                        next.registries.remove(*table);
+                        self.tables.remove(table);
+                        self.registries.remove(*table);
                     });
                 }
             }
             CatalogChange::CreateTable { schema } => {
                 let id = schema.id;
-                if !is_sound(schema) || next.tables.contains_key(&id) {
+                if !is_sound(schema) || self.tables.contains_key(&id) {
                     return Err(misfit(change));
                 }
                 let following = id.0.checked_add(1).ok_or_else(|| misfit(change))?;
-                next.next_table = next.next_table.max(TableId(following));
-                let owner = next.owner_mut(schema.database).ok_or_else(|| misfit(change))?;
+                self.next_table = self.next_table.max(TableId(following));
+                let owner = self.owner_mut(schema.database, change)?;
                 if owner.tables.insert(schema.name.clone(), id).is_some() {
                     return Err(misfit(change));
                 }
-                next.tables.insert(id, Arc::new(schema.clone()));
-                next.registries.add(id);
+                self.tables.insert(id, Arc::new(schema.clone()));
+                self.registries.add(id);
             }
             CatalogChange::DropTable { id } => {
-                let schema = next.tables.remove(id).ok_or_else(|| misfit(change))?;
-                next.registries.remove(*id);
-                let owner = next.owner_mut(schema.database).ok_or_else(|| misfit(change))?;
+                let schema = self.tables.remove(id).ok_or_else(|| misfit(change))?;
+                self.registries.remove(*id);
+                let owner = self.owner_mut(schema.database, change)?;
                 owner.tables.remove(&schema.name);
             }
             CatalogChange::AddColumn { table, column } => {
-                let schema = next.schema_mut(*table).ok_or_else(|| misfit(change))?;
+                let schema = self.next_version(*table, change)?;
                 let taken = |other: &Column| other.name == column.name || other.id == column.id;
                 if schema.columns.iter().any(taken) || !is_possible(column) {
                     return Err(misfit(change));
                 }
                 schema.next_column = schema.next_column.max(ColumnId(column.id.0 + 1));
                 schema.columns.push(column.clone());
-                schema.version += 1;
             }
             CatalogChange::SetType { table, column, ty } => {
-                let schema = next.schema_mut(*table).ok_or_else(|| misfit(change))?;
-                schema.version += 1;
+                let schema = self.next_version(*table, change)?;
                 let column = schema.columns.iter_mut().find(|c| c.id == *column);
                 let column = column.filter(|column| may_become(column, *ty));
                 column.ok_or_else(|| misfit(change))?.ty = *ty;
             }
             CatalogChange::DropColumn { table, column } => {
-                let schema = next.schema_mut(*table).ok_or_else(|| misfit(change))?;
-                schema.version += 1;
+                let schema = self.next_version(*table, change)?;
                 let is_it = |c: &Column| c.id == *column && c.kind == ColumnKind::Field;
                 let at = schema.columns.iter().position(is_it);
                 schema.columns.remove(at.ok_or_else(|| misfit(change))?);
             }
             CatalogChange::RenameColumn { table, column, name } => {
-                let schema = next.schema_mut(*table).ok_or_else(|| misfit(change))?;
-                schema.version += 1;
+                let schema = self.next_version(*table, change)?;
                 if schema.column(name).is_some() {
                     return Err(misfit(change));
                 }
@@ -148,37 +143,39 @@ impl Catalog {
                 column.ok_or_else(|| misfit(change))?.name = name.clone();
             }
             CatalogChange::RenameTable { id, name } => {
-                let schema = next.schema_mut(*id).ok_or_else(|| misfit(change))?;
-                schema.version += 1;
+                let schema = self.next_version(*id, change)?;
                 let before = std::mem::replace(&mut schema.name, name.clone());
                 let database = schema.database;
-                let owner = next.owner_mut(database).ok_or_else(|| misfit(change))?;
+                let owner = self.owner_mut(database, change)?;
                 owner.tables.remove(&before);
                 if owner.tables.insert(name.clone(), *id).is_some() {
                     return Err(misfit(change));
                 }
             }
             CatalogChange::SetTable { id, settings } => {
-                let schema = next.schema_mut(*id).ok_or_else(|| misfit(change))?;
-                schema.version += 1;
+                let schema = self.next_version(*id, change)?;
                 schema.retention_ns = settings.retention_ns;
                 schema.partition = settings.partition;
                 schema.codec.clone_from(&settings.codec);
             }
             CatalogChange::SetDatabase { id, retention_ns } => {
-                let owner = next.owner_mut(*id).ok_or_else(|| misfit(change))?;
+                let owner = self.owner_mut(*id, change)?;
                 owner.retention_ns = *retention_ns;
             }
         }
         Ok(())
     }
 
-    fn owner_mut(&mut self, id: DatabaseId) -> Option<&mut Database> {
-        self.databases.values_mut().find(|database| database.id == id).map(Arc::make_mut)
+    fn owner_mut(&mut self, id: DatabaseId, change: &CatalogChange) -> Result<&mut Database> {
+        let owner = self.databases.values_mut().find(|database| database.id == id);
+        owner.map(Arc::make_mut).ok_or_else(|| misfit(change))
     }
 
-    fn schema_mut(&mut self, id: TableId) -> Option<&mut TableSchema> {
-        self.tables.get_mut(&id).map(Arc::make_mut)
+    /// The schema that `change` changes, with its next version.
+    fn next_version(&mut self, id: TableId, change: &CatalogChange) -> Result<&mut TableSchema> {
+        let schema = self.tables.get_mut(&id).map(Arc::make_mut).ok_or_else(|| misfit(change))?;
+        schema.version += 1;
+        Ok(schema)
     }
 }
 

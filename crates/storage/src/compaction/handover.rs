@@ -31,7 +31,8 @@ pub(crate) enum Answer {
 /// The place between the tasks.
 #[derive(Default)]
 pub(crate) struct Handover {
-    /// Guards where each rewrite that was offered is.
+    /// Guards where each rewrite that was offered is. Nothing else is locked while it is held; it may be
+    /// locked while the queue of corrections is.
     turns: Mutex<BTreeMap<JobId, Turn>>,
 }
 
@@ -48,11 +49,11 @@ impl Handover {
         self.turns.lock().insert(job, Turn::Offered(finished));
     }
 
-    /// Takes the oldest one that nobody has taken and that is `wanted` now: by the flush task, to commit and
-    /// answer it.
-    pub fn take_offer(&self, wanted: impl Fn(&Finished) -> bool) -> Option<(JobId, Finished)> {
+    /// Takes the oldest one that nobody has taken, but none of the table that a correction has `claimed`: by the
+    /// flush task, to commit and answer it.
+    pub fn take_offer(&self, claimed: Option<TableId>) -> Option<(JobId, Finished)> {
         let mut turns = self.turns.lock();
-        let is_wanted = |turn: &Turn| matches!(turn, Turn::Offered(finished) if wanted(finished));
+        let is_wanted = |turn: &Turn| matches!(turn, Turn::Offered(finished) if Some(finished.table) != claimed);
         let job = *turns.iter().find(|(_, turn)| is_wanted(turn))?.0;
         match turns.insert(job, Turn::Taken)? {
             Turn::Offered(finished) => Some((job, finished)),

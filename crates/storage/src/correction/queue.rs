@@ -118,9 +118,9 @@ impl Corrections {
         self.0.lock().resolved.is_some()
     }
 
-    /// Whether finished rewrites of the table must wait.
-    pub fn claims(&self, table: TableId) -> bool {
-        self.0.lock().working == Some(table)
+    /// The table whose finished rewrites must wait.
+    pub fn claimed(&self) -> Option<TableId> {
+        self.0.lock().working
     }
 
     /// Whether memtables of the table with rows from `first` on must wait: a change that comes before them

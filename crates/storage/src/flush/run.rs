@@ -81,12 +81,15 @@ impl Flusher {
         if self.shared.checkpoints.is_wanted() {
             self.checkpoint_now();
         }
-        // While a correction is at work, the segments of its table stay what it looks at.
-        let is_free = |finished: &Finished| !self.shared.corrections.claims(finished.table);
-        if let Some((job, finished)) = self.shared.handover.take_offer(is_free) {
+        // While a correction is at work, the segments of its table stay what it looks at. One that begins just
+        // now is begun again if this comes first.
+        let claimed = self.shared.corrections.claimed();
+        if let Some((job, finished)) = self.shared.handover.take_offer(claimed) {
             let answer = self.commit_rewrite(finished);
             self.shared.handover.answer(job, answer);
             self.shared.wake_compaction();
+            // One may have waited for this, whatever became of it.
+            self.shared.wake_correction();
             return Step::Again;
         }
         if closing {

@@ -49,7 +49,12 @@ impl Machine {
     }
 
     pub fn with(options: Options) -> Machine {
-        let world = Simulation::new(1);
+        Machine::of_seed(1, options)
+    }
+
+    /// A new world whose tasks take turns as `seed` says.
+    pub fn of_seed(seed: u64, options: Options) -> Machine {
+        let world = Simulation::new(seed);
         let engine = Engine::open(world.env(), options.clone()).unwrap();
         Machine { world, options, engine }
     }
@@ -110,6 +115,11 @@ impl Machine {
     pub fn kill(&mut self) {
         self.world.restart_after_kill();
         self.open().unwrap();
+    }
+
+    /// A new start after the power went, or after `kill -9`.
+    pub fn stop(&mut self, lose_power: bool) {
+        if lose_power { self.power_cut() } else { self.kill() }
     }
 
     /// Opens the directory anew after the world was restarted.

@@ -333,11 +333,7 @@ fn a_crash_at_any_operation_of_a_rewrite_loses_nothing_and_leaves_nothing() {
             machine.world.files.crash_after(operations);
             machine.pass(REST + HOT_FOR);
             let crashed = machine.world.files.crashed();
-            if lose_power {
-                machine.power_cut()
-            } else {
-                machine.kill()
-            }
+            machine.stop(lose_power);
             assert_eq!(read(&machine.engine, "t"), rows, "operation {operations}");
             let (hot, cold, objects) = figures(&machine);
             assert_eq!(objects as u64, hot + cold, "operation {operations}");
@@ -393,11 +389,7 @@ fn a_crash_at_any_operation_of_a_merge_of_parquet_loses_nothing_and_leaves_nothi
             machine.world.files.crash_after(operations);
             pass(&machine);
             let crashed = machine.world.files.crashed();
-            if lose_power {
-                machine.power_cut()
-            } else {
-                machine.kill()
-            }
+            machine.stop(lose_power);
             assert_eq!(read(&machine.engine, "t"), rows, "operation {operations}");
             let (hot, cold, objects) = figures(&machine);
             assert_eq!(objects as u64, hot + cold, "operation {operations}");
