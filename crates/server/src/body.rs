@@ -13,6 +13,7 @@ use futures::StreamExt;
 use pulsora_model::{Code, Error, Result};
 use pulsora_storage::{Engine, Room};
 use pulsora_wire::body::{BodyDecoder, snappy_len, unpack_snappy};
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::clients::Share;
@@ -34,6 +35,25 @@ const ROOM_FACTOR: u64 = 3;
 
 /// Room that is taken at least: most requests are smaller and take it once.
 const ROOM_MIN: u64 = 64 << 10;
+
+/// A short body that is one JSON value, of at most `limits.query_body_bytes`. `misfit` says what is
+/// wrong of another body, as in "the body {misfit}"; `hint` shows one that fits.
+///
+/// # Errors
+/// As [`Intake::whole`]; `malformed_body`.
+pub async fn json<T: DeserializeOwned>(
+    context: &Context,
+    body: Body,
+    misfit: &str,
+    hint: &str,
+) -> Result<T> {
+    let limit = context.app.config.limits.query_body_bytes;
+    let intake = Intake::open(context, body, limit)?;
+    let (body, _room) = intake.whole(limit, "raise limits.query_body_bytes").await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        Error::new(Code::MalformedBody, format!("the body {misfit}: {error}")).hint(hint)
+    })
+}
 
 /// A body that is being read.
 pub struct Intake<'a> {

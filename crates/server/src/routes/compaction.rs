@@ -71,6 +71,7 @@ pub async fn stats(Operator(context): Operator) -> HttpResult {
         "total_jobs_completed": completed(&stats),
         "total_jobs_failed": stats.compaction_errors,
         "total_jobs_overtaken": stats.compactions_overtaken,
+        "total_jobs_caught_up": stats.compactions_caught_up,
         "total_jobs_cancelled": stats.compactions_cancelled,
         "total_files_compacted": stats.compacted_segments,
         "total_rows_compacted": stats.compacted_rows,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::answer::{self, SEQUENCE, VISIBLE, with_sequence};
-use crate::body::Intake;
+use crate::body;
 use crate::context::{Context, Operator, PathName};
 use crate::error::HttpResult;
 use crate::write::execute;
@@ -38,13 +38,9 @@ struct Create {
 /// `POST /api/v1/databases`.
 pub async fn create(context: Context, body: Body) -> HttpResult {
     context.params.only(&[])?;
-    let limit = context.app.config.limits.query_body_bytes;
-    let intake = Intake::open(&context, body, limit)?;
-    let (body, _room) = intake.whole(limit, "a name has at most 255 bytes").await?;
-    let create: Create = serde_json::from_slice(&body).map_err(|error| {
-        Error::new(Code::MalformedBody, format!("the body does not name a database: {error}"))
-            .hint(r#"send {"name":"metrics"}"#)
-    })?;
+    let create: Create =
+        body::json(&context, body, "does not name a database", r#"send {"name":"metrics"}"#)
+            .await?;
     let name = Name::new(&create.name)?;
     let command = Command::CreateDatabase { name: name.clone(), if_not_exists: false };
     let receipt = execute(&context, command).await?;

@@ -5,13 +5,13 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use futures::StreamExt;
 use pulsora_model::{Code, Error, Result};
-use pulsora_query::SqlRequest;
+use pulsora_query::{About, SqlRequest};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::arc::count;
 use crate::answer::{SEQUENCE, with_sequence};
-use crate::body::Intake;
+use crate::body;
 use crate::context::{Context, Operator};
 use crate::error::HttpResult;
 
@@ -33,14 +33,9 @@ struct Delete {
 
 /// `POST /api/v1/delete`.
 pub async fn delete(Operator(context): Operator, body: Body) -> HttpResult {
-    context.params.only(&[])?;
-    let limit = context.app.config.limits.query_body_bytes;
-    let intake = Intake::open(&context, body, limit)?;
-    let (body, _room) = intake.whole(limit, "raise limits.query_body_bytes").await?;
-    let delete: Delete = serde_json::from_slice(&body).map_err(|error| {
-        let message = format!("the body does not say what to delete: {error}");
-        Error::new(Code::MalformedBody, message).hint(BODY_HINT)
-    })?;
+    context.params.only(&["priority"])?;
+    let delete: Delete =
+        body::json(&context, body, "does not say what to delete", BODY_HINT).await?;
     if delete.condition.trim().is_empty() {
         let error = Error::new(Code::InvalidRequest, "where is empty");
         return Err(error.hint(BODY_HINT).into());
@@ -60,8 +55,14 @@ pub async fn delete(Operator(context): Operator, body: Body) -> HttpResult {
     let (deleted, sequence) = match delete.dry_run || found == 0 {
         true => (found, None),
         false => {
-            let request = SqlRequest::new(database, format!("DELETE {rest}"));
-            let mut answer = context.running.queries.sql(request).await?;
+            let sql = format!("DELETE {rest}");
+            let about = About {
+                database: database.as_str().into(),
+                ..context.about("delete", &sql, None)?
+            };
+            let queries = &context.running.queries;
+            let request = SqlRequest::new(database, sql);
+            let mut answer = queries.sql_as(queries.open(about), request).await?;
             let sequence = answer.visible;
             let batch = answer.batches.next().await.transpose()?;
             (batch.as_ref().map_or(Ok(0), first_count)?, Some(sequence))

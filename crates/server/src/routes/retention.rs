@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer;
-use crate::body::Intake;
+use crate::body::{self, Intake};
 use crate::context::{Context, Operator};
 use crate::error::HttpResult;
 use crate::write::execute;
@@ -117,13 +117,7 @@ struct Asked {
 
 impl Asked {
     async fn read(context: &Context, body: Body) -> Result<Asked> {
-        let limit = context.app.config.limits.query_body_bytes;
-        let intake = Intake::open(context, body, limit)?;
-        let (body, _room) = intake.whole(limit, "a policy is short").await?;
-        serde_json::from_slice(&body).map_err(|error| {
-            let message = format!("the body is not a retention policy: {error}");
-            Error::new(Code::MalformedBody, message).hint(BODY_HINT)
-        })
+        body::json(context, body, "is not a retention policy", BODY_HINT).await
     }
 
     /// How long rows are kept: `retention`, or days with the days that a policy waits beyond them.

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use super::row_query::{format_of, result_options, tag_predicates};
 use crate::answer::{self, SEQUENCE, VISIBLE, of_query, with_query, with_sequence};
-use crate::body::Intake;
+use crate::body;
 use crate::context::{Context, Operator, PathName};
 use crate::error::{HttpError, HttpResult};
 use crate::metrics::QueryKind;
@@ -203,17 +203,15 @@ struct CreateColumn {
     kind: Option<String>,
 }
 
+const CREATE_HINT: &str =
+    r#"send {"columns":[{"name":"time","kind":"time"},{"name":"v","data_type":"Float"}]}"#;
+
 /// `PUT /tables/{t}`.
 pub async fn create(context: Context, PathName(name): PathName, body: Body) -> HttpResult {
     context.params.only(&[])?;
     let database = context.database()?;
-    let limit = context.app.config.limits.query_body_bytes;
-    let (body, _room) =
-        Intake::open(&context, body, limit)?.whole(limit, "name fewer columns").await?;
-    let create: Create = serde_json::from_slice(&body).map_err(|error| {
-        Error::new(Code::MalformedBody, format!("the body does not describe a table: {error}"))
-            .hint(r#"send {"columns":[{"name":"time","kind":"time"},{"name":"v","data_type":"Float"}]}"#)
-    })?;
+    let create: Create =
+        body::json(&context, body, "does not describe a table", CREATE_HINT).await?;
     let table = new_table(name.clone(), create)?;
     let command = Command::CreateTable { database: database.clone(), table, if_not_exists: false };
     let receipt = execute(&context, command).await?;

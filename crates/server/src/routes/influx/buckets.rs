@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::orgs::ORG_ID;
-use crate::body::Intake;
+use crate::body;
 use crate::context::Context;
 use crate::error::HttpResult;
 use crate::write::execute;
@@ -72,13 +72,8 @@ struct Rule {
 
 /// `POST /api/v2/buckets`.
 pub async fn create_bucket(context: Context, body: Body) -> HttpResult {
-    let limit = context.app.config.limits.query_body_bytes;
-    let intake = Intake::open(&context, body, limit)?;
-    let (body, _room) = intake.whole(limit, "raise limits.query_body_bytes").await?;
-    let create: Create = serde_json::from_slice(&body).map_err(|error| {
-        Error::new(Code::MalformedBody, format!("the body does not name a bucket: {error}"))
-            .hint(r#"send {"name":"metrics","orgID":"…"}"#)
-    })?;
+    let hint = r#"send {"name":"metrics","orgID":"…"}"#;
+    let create: Create = body::json(&context, body, "does not name a bucket", hint).await?;
     let name = Name::new(&create.name)?;
     let keeps = create.rules.first().map(|rule| rule.every_seconds).filter(|seconds| *seconds > 0);
     execute(&context, Command::CreateDatabase { name: name.clone(), if_not_exists: false }).await?;

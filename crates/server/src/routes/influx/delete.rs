@@ -9,10 +9,13 @@ use pulsora_storage::{Selection, TagPredicate, TimeRange};
 use serde::Deserialize;
 
 use crate::answer::{SEQUENCE, with_sequence};
-use crate::body::Intake;
+use crate::body;
 use crate::context::Context;
 use crate::error::HttpResult;
 use crate::routes::tables;
+
+const BODY_HINT: &str =
+    r#"send {"start":"2024-01-01T00:00:00Z","stop":"…","predicate":"_measurement=\"cpu\""}"#;
 
 const HINT: &str =
     r#"write _measurement="cpu" AND host="a": names, =, values in double quotes, AND"#;
@@ -30,13 +33,8 @@ struct Delete {
 
 /// `POST /api/v2/delete?org&bucket`: 204. Both times count in.
 pub async fn delete(context: Context, body: Body) -> HttpResult {
-    let limit = context.app.config.limits.query_body_bytes;
-    let intake = Intake::open(&context, body, limit)?;
-    let (body, _room) = intake.whole(limit, "raise limits.query_body_bytes").await?;
-    let delete: Delete = serde_json::from_slice(&body).map_err(|error| {
-        Error::new(Code::MalformedBody, format!("the body does not say what to delete: {error}"))
-            .hint(r#"send {"start":"2024-01-01T00:00:00Z","stop":"…","predicate":"_measurement=\"cpu\""}"#)
-    })?;
+    let delete: Delete =
+        body::json(&context, body, "does not say what to delete", BODY_HINT).await?;
     let time =
         TimeRange { start_ns: parse_time(&delete.start)?, end_ns: parse_time(&delete.stop)? };
     let conditions = conditions(&delete.predicate)?;
