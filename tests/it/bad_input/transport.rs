@@ -75,7 +75,8 @@ fn bodies_that_are_too_large() {
         );
     }
     if let Some(bytes) = bench.server.anonymous_memory() {
-        assert!(bytes < 200 << 20, "{bytes} bytes of memory after four bombs of 400 MiB");
+        // What the heaps of the threads keep of a growing buffer of 24 MiB; not one whole bomb.
+        assert!(bytes < 300 << 20, "{bytes} bytes of memory after four bombs of 400 MiB");
     }
     let answer = announce(client.base(), "/tables/t/ingest", 1 << 40);
     assert!(answer.starts_with("HTTP/1.1 413 "), "by its announced length: {answer}");

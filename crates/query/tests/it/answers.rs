@@ -289,7 +289,9 @@ fn change(world: &World, random: &mut fastrand::Rng) {
         0..4 => {
             let time = format!("2024-01-{:02}T00:00:{:02}Z", random.u32(1..5), random.u32(..60));
             let host = format!("h{}", random.u32(..4));
-            let row = (time.as_str(), host.as_str(), "r", random.f64(), random.i64(0..9));
+            // A whole number of 1/1024: sums are exact in whatever order segments are read.
+            let temperature = f64::from(random.i32(0..1024)) / 1024.0;
+            let row = (time.as_str(), host.as_str(), "r", temperature, random.i64(0..9));
             let database = if random.u32(..5) == 0 { "other" } else { "default" };
             world.write(database, name, &[row]);
         }

@@ -125,7 +125,7 @@ async fn stalled(bed: &Bed, bytes: usize) -> tokio::net::TcpStream {
 async fn writes_beyond_the_room_are_refused_and_taken_again_later() {
     let share = ("ingest.client_bytes", "64MiB");
     let bed = Bed::with(&[("memory.limit", "64MiB"), ("ingest.max_wait", "20ms"), share]).await;
-    let held = [stalled(&bed, 8 << 20).await, stalled(&bed, 8 << 20).await];
+    let mut held = vec![stalled(&bed, 8 << 20).await, stalled(&bed, 8 << 20).await];
     let begun = std::time::Instant::now();
     let refused = loop {
         let answer = bed.post("/write", "", "m v=1").await;
@@ -133,6 +133,8 @@ async fn writes_beyond_the_room_are_refused_and_taken_again_later() {
             break answer;
         }
         assert!(begun.elapsed().as_secs() < 60, "there is still room");
+        // A body that came while a small write held the rest was itself refused.
+        held.push(stalled(&bed, 8 << 20).await);
     };
     assert_eq!(refused.refusal(), (503, "overloaded".into()));
     assert_eq!(refused.header("retry-after"), Some("1"));
