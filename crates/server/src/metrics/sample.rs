@@ -169,8 +169,11 @@ fn compaction(stats: &EngineStats, text: &mut Text) {
     counter(text, "pulsora_merges_total", merges, stats.merges);
     let conversions = "Rewrites of cold partitions into Parquet.";
     counter(text, "pulsora_conversions_total", conversions, stats.conversions);
-    let overtaken = "Rewrites given up because rows of their inputs were deleted or dropped.";
+    let overtaken =
+        "Rewrites given up because rows of their inputs were erased, or all were dropped.";
     counter(text, "pulsora_compactions_overtaken_total", overtaken, stats.compactions_overtaken);
+    let caught_up = "Times that a rewrite hid in its outputs what was deleted meanwhile.";
+    counter(text, "pulsora_compactions_caught_up_total", caught_up, stats.compactions_caught_up);
     let cancelled = "Rewrites ended by a request, a drop or the end of the server.";
     counter(text, "pulsora_compactions_cancelled_total", cancelled, stats.compactions_cancelled);
     let running = "Rewrites that run.";

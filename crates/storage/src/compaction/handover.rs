@@ -6,25 +6,31 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pulsora_model::{Error, TableId};
 
+use super::carry::Hidden;
 use super::jobs::JobId;
-use crate::segment::{Segment, SegmentMeta};
+use crate::read::Reading;
+use crate::segment::SegmentMeta;
 
 /// A rewrite whose outputs are durable and not yet named by any edit.
 pub(crate) struct Finished {
     pub table: TableId,
-    /// As they were when they were read.
-    pub inputs: Vec<Segment>,
+    pub reading: Reading,
+    /// In the order of their rows.
     pub added: Vec<Arc<SegmentMeta>>,
-    /// Corrections that had been committed before the inputs were looked at.
-    pub corrections: u64,
+    /// What the outputs hide of what their inputs have lost since they were read.
+    pub hidden: Hidden,
+    /// Erasures that had been committed before the inputs were looked at.
+    pub erasures: u64,
 }
 
 /// What became of it.
 pub(crate) enum Answer {
     /// The outputs are what is read from now on.
     Committed,
-    /// An input is gone or lost rows meanwhile: the outputs are discarded.
+    /// Its inputs are gone, or an erasure has been at them: the outputs are discarded.
     Overtaken,
+    /// Its inputs have lost more rows than its outputs hide.
+    Behind(Box<Finished>),
     Failed(Error),
 }
 
@@ -41,6 +47,8 @@ enum Turn {
     /// The flush task is at it.
     Taken,
     Answered(Answer),
+    /// The compaction task hides what the inputs of this table have lost.
+    CatchingUp(TableId),
 }
 
 impl Handover {
@@ -57,41 +65,50 @@ impl Handover {
         let job = *turns.iter().find(|(_, turn)| is_wanted(turn))?.0;
         match turns.insert(job, Turn::Taken)? {
             Turn::Offered(finished) => Some((job, finished)),
-            Turn::Taken | Turn::Answered(_) => None,
+            Turn::Taken | Turn::Answered(_) | Turn::CatchingUp(_) => None,
         }
     }
 
     /// Whether a rewrite of a table waits to be committed.
     pub fn has_offer_of(&self, table: TableId) -> bool {
         let turns = self.turns.lock();
-        turns.values().any(|turn| matches!(turn, Turn::Offered(f) if f.table == table))
+        turns.values().any(|turn| match turn {
+            Turn::Offered(finished) => finished.table == table,
+            Turn::Answered(Answer::Behind(finished)) => finished.table == table,
+            Turn::CatchingUp(other) => *other == table,
+            Turn::Taken | Turn::Answered(_) => false,
+        })
     }
 
     pub fn answer(&self, job: JobId, answer: Answer) {
         self.turns.lock().insert(job, Turn::Answered(answer));
     }
 
-    /// The answer, if it is there.
+    /// The answer, if it is there. After [`Answer::Behind`] the rewrite is still waited for, until it is offered
+    /// again or withdrawn.
     pub fn take_answer(&self, job: JobId) -> Option<Answer> {
         let mut turns = self.turns.lock();
         if !matches!(turns.get(&job), Some(Turn::Answered(_))) {
             return None;
         }
-        match turns.remove(&job) {
-            Some(Turn::Answered(answer)) => Some(answer),
-            _ => None,
+        let Some(Turn::Answered(answer)) = turns.remove(&job) else { return None };
+        if let Answer::Behind(finished) = &answer {
+            turns.insert(job, Turn::CatchingUp(finished.table));
         }
+        Some(answer)
     }
 
-    /// Takes an offer back that the flush task has not taken.
+    /// Ends the turn of a rewrite that the flush task has not taken; gives it back if it is there.
     pub fn withdraw(&self, job: JobId) -> Option<Finished> {
         let mut turns = self.turns.lock();
-        if !matches!(turns.get(&job), Some(Turn::Offered(_))) {
-            return None;
-        }
-        match turns.remove(&job) {
-            Some(Turn::Offered(finished)) => Some(finished),
-            _ => None,
+        match turns.remove(&job)? {
+            Turn::Offered(finished) => Some(finished),
+            Turn::Answered(Answer::Behind(finished)) => Some(*finished),
+            Turn::CatchingUp(_) => None,
+            kept @ (Turn::Taken | Turn::Answered(_)) => {
+                turns.insert(job, kept);
+                None
+            }
         }
     }
 }

@@ -46,8 +46,8 @@ pub(crate) struct Job {
     pub table: String,
     pub started_ns: u64,
     pub started_wall_ns: i64,
-    /// Corrections that had been committed then.
-    pub corrections: u64,
+    /// Erasures that had been committed then.
+    pub erasures: u64,
     pub rows_read: AtomicU64,
     pub rows_written: AtomicU64,
     pub bytes_written: AtomicU64,
@@ -61,7 +61,7 @@ impl Job {
         plan: Plan,
         names: (String, String),
         now: (u64, i64),
-        corrections: u64,
+        erasures: u64,
     ) -> Job {
         Job {
             id,
@@ -70,7 +70,7 @@ impl Job {
             table: names.1,
             started_ns: now.0,
             started_wall_ns: now.1,
-            corrections,
+            erasures,
             rows_read: AtomicU64::new(0),
             rows_written: AtomicU64::new(0),
             bytes_written: AtomicU64::new(0),

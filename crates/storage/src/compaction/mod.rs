@@ -6,10 +6,12 @@
 //! `settings.rs` what can be set · `jobs.rs` what runs, has run and is asked for · `run.rs` the tasks: one
 //! job each at a time, from the plan to the answer · `rewrite.rs` one rewrite: reads the inputs, writes the
 //! outputs · `pace.rs` at a bounded share of the processor and of the disk · `handover.rs` how the finished
-//! work reaches the flush task, which owns the manifest · `report.rs` what can be seen of all that.
+//! work reaches the flush task, which owns the manifest · `carry.rs` what is deleted meanwhile · `report.rs` what
+//! can be seen of all that.
 //!
 //! Not responsible for which rows exist: a rewrite shows the same rows before and after.
 
+pub(crate) mod carry;
 pub(crate) mod demands;
 pub(crate) mod handover;
 pub(crate) mod jobs;

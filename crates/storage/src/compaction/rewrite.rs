@@ -13,12 +13,13 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt32Type;
 use pulsora_model::{Error, Name, Result, SegmentId, TableSchema};
 
+use super::carry::Hidden;
 use super::handover::Finished;
 use super::jobs::Job;
 use super::pace::Pace;
 use crate::engine::{CompactionOptions, Shared};
 use crate::flush::output::{OpenSegment, Output};
-use crate::read::{Published, rewrite_stream};
+use crate::read::{Published, Reading};
 use crate::retention::kept;
 use crate::segment::{Segment, SegmentDraft, SegmentFormat, SegmentMeta};
 
@@ -83,8 +84,7 @@ struct Rewrite<'a> {
     shared: &'a Shared,
     job: &'a Job,
     database: &'a Name,
-    schema: &'a Arc<TableSchema>,
-    inputs: Vec<Segment>,
+    reading: &'a Reading,
     bounds: Bounds,
     output: Output<'a>,
     open: Option<OpenSegment<'a>>,
@@ -105,14 +105,16 @@ pub(super) fn rewrite(
     let plan = &job.plan;
     let Some(schema) = published.catalog.table_by_id(plan.table) else { return Ok(None) };
     let Some(database) = published.catalog.database_name(schema.database) else { return Ok(None) };
-    let units = units(published, job)?;
-    let inputs: Vec<Segment> = units.iter().flatten().cloned().collect();
+    let reading = Reading {
+        units: units(published, job)?,
+        kept: kept(&published.catalog, &schema, shared.env.clock.wall_ns()),
+        schema: Arc::clone(&schema),
+    };
     let mut rewrite = Rewrite {
         shared,
         job,
         database,
-        schema: &schema,
-        inputs,
+        reading: &reading,
         bounds: Bounds::of(plan.work.format(), &schema, &shared.options.compaction),
         output: Output::new(&*shared.store),
         open: None,
@@ -120,8 +122,7 @@ pub(super) fn rewrite(
     };
     let gone = || job.is_cancelled() || shared.is_unwanted(plan.table);
     let mut pace = Pace::new(shared, job);
-    let kept = kept(&published.catalog, &schema, shared.env.clock.wall_ns());
-    for batch in rewrite_stream(&units, &schema, kept)? {
+    for batch in reading.rows()? {
         let batch = batch?;
         job.rows_read.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         for piece in pieces(&batch, rewrite.bounds.piece_bytes) {
@@ -132,7 +133,9 @@ pub(super) fn rewrite(
             return Ok(None);
         }
     }
-    rewrite.finish().map(Some)
+    let added = rewrite.finish()?;
+    let hidden = Hidden::default();
+    Ok(Some(Finished { table: plan.table, reading, added, hidden, erasures: job.erasures }))
 }
 
 /// The segments of a plan, which was made from this version.
@@ -152,7 +155,7 @@ impl<'a> Rewrite<'a> {
             batch = self.end(full, batch)?;
         }
         if batch.num_rows() > 0 {
-            self.last = Some(key_of(&batch, self.schema, batch.num_rows() - 1));
+            self.last = Some(key_of(&batch, &self.reading.schema, batch.num_rows() - 1));
             let open = match self.open.take() {
                 Some(open) => open,
                 None => self.begin()?,
@@ -166,12 +169,14 @@ impl<'a> Rewrite<'a> {
     /// Ends a full segment with the last rows of its series; gives the rows that do not belong to it.
     fn end(&mut self, mut full: OpenSegment<'a>, batch: RecordBatch) -> Result<RecordBatch> {
         let same = match &self.last {
-            Some(last) if !self.bounds.is_huge(&full) => leading(&batch, self.schema, last),
+            Some(last) if !self.bounds.is_huge(&full) => {
+                leading(&batch, &self.reading.schema, last)
+            }
             _ => 0,
         };
         full.write(&batch.slice(0, same))?;
         if same < batch.num_rows() {
-            self.output.add(full, self.database, self.schema)?;
+            self.output.add(full, self.database, &self.reading.schema)?;
         } else {
             self.open = Some(full);
         }
@@ -179,11 +184,11 @@ impl<'a> Rewrite<'a> {
     }
 
     fn begin(&self) -> Result<OpenSegment<'a>> {
-        let metas = || self.inputs.iter().map(|input| &*input.meta);
+        let metas = || self.reading.inputs().map(|input| &*input.meta);
         let draft = SegmentDraft {
             id: self.shared.segment_ids.next(),
             database: self.database,
-            schema: self.schema,
+            schema: &self.reading.schema,
             written_ns: metas().map(|meta| meta.written_ns).max().unwrap_or(0),
             level: 1,
             window: self.job.plan.window,
@@ -205,14 +210,15 @@ impl<'a> Rewrite<'a> {
         self.job.bytes_written.store(bytes, Ordering::Relaxed);
     }
 
-    fn finish(mut self) -> Result<Finished> {
+    /// All outputs, in the order of their rows.
+    fn finish(mut self) -> Result<Vec<Arc<SegmentMeta>>> {
         if let Some(open) = self.open.take() {
-            self.output.add(open, self.database, self.schema)?;
+            self.output.add(open, self.database, &self.reading.schema)?;
         }
-        let added: Vec<Arc<SegmentMeta>> = self.output.finish()?;
-        let Job { plan, corrections, .. } = self.job;
-        let corrections = *corrections;
-        Ok(Finished { table: plan.table, inputs: self.inputs, added, corrections })
+        let mut added = self.output.finish()?;
+        // Ids rise with the order in which they were begun; small ones have waited for each other.
+        added.sort_by_key(|meta| meta.id);
+        Ok(added)
     }
 }
 

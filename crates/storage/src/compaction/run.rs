@@ -12,6 +12,7 @@ use std::time::Duration;
 use pulsora_env::Step;
 use pulsora_model::{Code, Error};
 
+use super::carry::catch_up;
 use super::handover::{Answer, Finished};
 use super::jobs::Job;
 use super::plan::{Asked, Plan, Reason, Work, plan};
@@ -59,7 +60,10 @@ impl Compactor {
         }
         if let Some(offered) = self.offered.take() {
             match self.shared.handover.take_answer(offered.job.id) {
-                Some(answer) => self.settle(&offered, answer),
+                Some(Answer::Committed) => self.committed(&offered),
+                Some(Answer::Behind(finished)) => return self.catch_up(offered, *finished),
+                Some(Answer::Overtaken) => self.overtaken(&offered.job),
+                Some(Answer::Failed(error)) => self.failed(&offered.job, &error),
                 None => {
                     self.offered = Some(offered);
                     return Step::Wait(None);
@@ -117,7 +121,7 @@ impl Compactor {
         let (now_ns, wall_ns) = self.now();
         let cold = shared.demanded_cold();
         let mut state = shared.jobs.state();
-        let corrections = shared.counters.corrections.load(Ordering::Acquire);
+        let erasures = shared.counters.erasures.load(Ordering::Acquire);
         let published = shared.published.load_full();
         let (merged, busy) = (state.merged(), state.busy());
         let segments = shared.demands.segments();
@@ -130,7 +134,7 @@ impl Compactor {
         });
         let job = chosen.map(|plan| {
             let names = names(&published, plan.table);
-            state.begin(|id| Job::new(id, plan, names, (now_ns, wall_ns), corrections))
+            state.begin(|id| Job::new(id, plan, names, (now_ns, wall_ns), erasures))
         });
         drop(state);
         self.planned_ns = self.now().0.saturating_sub(now_ns);
@@ -152,8 +156,7 @@ impl Compactor {
         match outcome {
             Ok(Some(finished)) => self.offer(job, finished),
             Ok(None) => {
-                self.shared.counters.compaction.cancelled.fetch_add(1, Ordering::Relaxed);
-                self.end(&job, JobStatus::Cancelled, None);
+                self.cancelled(&job);
                 Step::Again
             }
             Err(error) => {
@@ -176,17 +179,41 @@ impl Compactor {
         Step::Wait(None)
     }
 
+    /// Hides in the outputs what the inputs have lost meanwhile, and offers them again. No correction of
+    /// the table begins before that has been answered, so it is seldom done twice.
+    fn catch_up(&mut self, offered: Offered, mut finished: Finished) -> Step {
+        let (shared, job) = (Arc::clone(&self.shared), Arc::clone(&offered.job));
+        let published = shared.published.load_full();
+        let gone = || job.is_cancelled() || shared.is_unwanted(job.plan.table);
+        let outcome = catch_unwind(AssertUnwindSafe(|| catch_up(&published, &mut finished, gone)))
+            .unwrap_or_else(|_| Err(Error::internal("it broke an invariant of the engine")));
+        if let Ok(true) = outcome {
+            shared.counters.compaction.caught_up.fetch_add(1, Ordering::Relaxed);
+            self.offered = Some(offered);
+            shared.handover.offer(job.id, finished);
+            shared.wake_flush();
+            return Step::Wait(None);
+        }
+        discard(&*shared.store, &finished.added, &[]);
+        shared.handover.withdraw(job.id);
+        match outcome {
+            Err(error) => self.failed(&job, &error),
+            Ok(_) => self.cancelled(&job),
+        }
+        shared.wake_correction();
+        Step::Again
+    }
+
     // ---- what became of it -----------------------------------------------------------------
 
-    fn settle(&self, offered: &Offered, answer: Answer) {
-        match answer {
-            Answer::Committed => self.committed(offered),
-            Answer::Overtaken => {
-                self.shared.counters.compaction.overtaken.fetch_add(1, Ordering::Relaxed);
-                self.end(&offered.job, JobStatus::Overtaken, None);
-            }
-            Answer::Failed(error) => self.failed(&offered.job, &error),
-        }
+    fn cancelled(&self, job: &Job) {
+        self.shared.counters.compaction.cancelled.fetch_add(1, Ordering::Relaxed);
+        self.end(job, JobStatus::Cancelled, None);
+    }
+
+    fn overtaken(&self, job: &Job) {
+        self.shared.counters.compaction.overtaken.fetch_add(1, Ordering::Relaxed);
+        self.end(job, JobStatus::Overtaken, None);
     }
 
     fn committed(&self, offered: &Offered) {

@@ -29,8 +29,8 @@ pub(crate) struct Counters {
     pub flushed_bytes: AtomicU64,
     pub skipped_groups: AtomicU64,
     pub torn_groups: AtomicU64,
-    /// Deletes and changes of rows whose edit is committed.
-    pub corrections: AtomicU64,
+    /// Erasures whose edit is committed, or about to be.
+    pub erasures: AtomicU64,
     pub compaction: CompactionCounters,
 }
 
@@ -41,6 +41,7 @@ pub(crate) struct CompactionCounters {
     pub conversions: AtomicU64,
     /// Given up because an input was gone or had lost rows.
     pub overtaken: AtomicU64,
+    pub caught_up: AtomicU64,
     pub errors: AtomicU64,
     pub cancelled: AtomicU64,
     /// Of committed rewrites: segments of the inputs, rows and bytes of the outputs, bytes of the inputs.

@@ -45,6 +45,8 @@ pub struct EngineStats {
     pub conversions: u64,
     /// Rewrites that were given up because an input was gone or had lost rows, and that failed.
     pub compactions_overtaken: u64,
+    /// Rewrites that hid in their outputs, before they were committed, what was deleted meanwhile.
+    pub compactions_caught_up: u64,
     pub compaction_errors: u64,
     /// Rewrites that were ended from outside.
     pub compactions_cancelled: u64,
@@ -130,6 +132,7 @@ impl EngineStats {
             merges: read(&counters.compaction.merges),
             conversions: read(&counters.compaction.conversions),
             compactions_overtaken: read(&counters.compaction.overtaken),
+            compactions_caught_up: read(&counters.compaction.caught_up),
             compaction_errors: read(&counters.compaction.errors),
             compactions_cancelled: read(&counters.compaction.cancelled),
             compacted_segments: read(&counters.compaction.segments_in),

@@ -12,32 +12,29 @@ use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
+use arrow::datatypes::TimestampNanosecondType;
 use pulsora_env::Step;
 use pulsora_model::partition::Window;
-use pulsora_model::{Code, Column, Error, Name, Result, SegmentId, Sequence, TableId, TableSchema};
+use pulsora_model::{Code, Error, Name, Result, SegmentId, Sequence, TableId, TableSchema};
 use roaring::RoaringBitmap;
 
 use super::output::{OpenSegment, Output, discard, hot_options};
 use super::partition::{Density, Windows};
 use super::rows::MemtableRows;
 use crate::catalog::CatalogChange;
+use crate::compaction::carry::{Standing, standing};
 use crate::compaction::handover::{Answer, Finished};
 use crate::correction::run::below;
 use crate::correction::{Change, Erasure, Resolved};
 use crate::engine::{FlushFilter, Receipt, Shared};
 use crate::manifest::{Bitmap, Edit, ManifestLog};
 use crate::memtable::MemtableView;
-use crate::read::{Published, TimeRange, flush_stream, replaced_rows};
+use crate::read::{Published, flush_stream, replaced_rows};
 use crate::retention;
-use crate::segment::{
-    HotWriter, ReadSpec, RowChoice, Segment, SegmentDraft, SegmentFile, SegmentFormat, SegmentMeta,
-};
+use crate::segment::{HotWriter, Segment, SegmentDraft, SegmentFormat, SegmentMeta};
 
 /// How long a failed flush waits: long enough not to spin, short enough to notice space that returned.
 const RETRY: Duration = Duration::from_secs(1);
-/// Row ids that are read at once, a power of two.
-const IDS_BATCH_ROWS: usize = 8_192;
 /// Memtables of one edit: bounds what is written again after a crash.
 const TABLES_PER_EDIT: usize = 64;
 
@@ -277,14 +274,16 @@ impl Flusher {
         writers.into_values().try_for_each(|writer| output.add(writer, database, schema))
     }
 
-    /// Commits a finished rewrite, if its inputs are still what was read, but for rows that flushes have
-    /// replaced by id. Nothing of the table can have come between them in sequence meanwhile: what is
-    /// flushed is newer than all segments, and another rewrite puts its outputs where its own inputs were.
+    /// Commits a finished rewrite, if its outputs show what its inputs do by now. Nothing of the table can
+    /// have come between them in sequence meanwhile: what is flushed is newer than all segments, and
+    /// another rewrite puts its outputs where its own inputs were.
     fn commit_rewrite(&mut self, finished: Finished) -> Answer {
         let published = self.shared.published.load_full();
-        let bitmaps = match self.carried(&finished, &published) {
-            Ok(Some(bitmaps)) => bitmaps,
-            Ok(None) => {
+        let erasures = self.shared.counters.erasures.load(Ordering::Acquire);
+        let bitmaps = match standing(&self.shared, &published, &finished, erasures) {
+            Ok(Standing::Ready(bitmaps)) => bitmaps,
+            Ok(Standing::Behind) => return Answer::Behind(Box::new(finished)),
+            Ok(Standing::Overtaken) => {
                 discard(&*self.shared.store, &finished.added, &[]);
                 return Answer::Overtaken;
             }
@@ -293,10 +292,13 @@ impl Flusher {
                 return Answer::Failed(error);
             }
         };
+        let segments = published.version.table(finished.table);
+        let ids = finished.reading.inputs().map(|input| input.meta.id);
+        let is_there = |id: &SegmentId| segments.iter().any(|segment| segment.meta.id == *id);
         let edit = Edit {
             last: published.visible,
+            removed: ids.filter(is_there).collect(),
             added: finished.added,
-            removed: finished.inputs.iter().map(|input| input.meta.id).collect(),
             bitmaps,
             ..Edit::default()
         };
@@ -304,41 +306,6 @@ impl Flusher {
             Ok(()) => Answer::Committed,
             Err(error) => Answer::Failed(error),
         }
-    }
-
-    /// Delete bitmaps of the outputs of a rewrite for the rows that its inputs have lost since they were
-    /// read; `None` where that cannot be told: an input is gone, the rows have no ids, or a correction
-    /// may have taken them, which waits for the objects that it has seen.
-    fn carried(&self, finished: &Finished, published: &Published) -> Result<Option<Vec<Bitmap>>> {
-        let Some(schema) = published.catalog.table_by_id(finished.table) else { return Ok(None) };
-        let segments = published.version.table(finished.table);
-        let mut ids: Vec<u64> = Vec::new();
-        for input in &finished.inputs {
-            let now = segments.iter().find(|segment| segment.meta.id == input.meta.id);
-            let Some(now) = now else { return Ok(None) };
-            if now.deleted == input.deleted {
-                continue;
-            }
-            let corrections = self.shared.counters.corrections.load(Ordering::Acquire);
-            let (Some(column), true) = (schema.row_id(), corrections == finished.corrections)
-            else {
-                return Ok(None);
-            };
-            let known = input.deleted.as_deref().cloned().unwrap_or_default();
-            let lost = now.deleted.as_deref().cloned().unwrap_or_default() - known;
-            ids.extend(ids_at(now, &schema, column, lost)?);
-        }
-        ids.sort_unstable();
-        let mut bitmaps = Vec::new();
-        for meta in finished.added.iter().filter(|_| !ids.is_empty()) {
-            let file = Arc::new(SegmentFile::new(Arc::clone(meta), &self.shared.segments));
-            let output = Segment { meta: Arc::clone(meta), deleted: None, file };
-            let rows = Arc::new(replaced_rows(&output, &ids)?);
-            if !rows.is_empty() {
-                bitmaps.push(Bitmap { segment: meta.id, rows });
-            }
-        }
-        Ok(Some(bitmaps))
     }
 
     /// Drops what has expired when it is time, or when somebody asks; says whether something was.
@@ -451,8 +418,10 @@ impl Flusher {
             segments.iter().filter(gone).map(|segment| Arc::clone(&segment.meta)).collect();
         let changes =
             !edit.bitmaps.is_empty() || !edit.removed.is_empty() || !edit.added.is_empty();
-        // Before it counts: a rewrite of what was there may be under way.
-        self.shared.counters.corrections.fetch_add(1, Ordering::AcqRel);
+        if job.log_through.is_some() {
+            // Before it counts: a rewrite of what was there may be under way.
+            self.shared.counters.erasures.fetch_add(1, Ordering::AcqRel);
+        }
         if changes && let Err(error) = self.commit(&edit, &[]) {
             match self.shared.flush_failed(&error) {
                 // There is room again.
@@ -595,31 +564,6 @@ impl Flusher {
         }
         path.parent().map_or(Ok(()), |dir| files.sync_dir(dir))
     }
-}
-
-/// The row ids of some rows of a segment, deleted or not.
-fn ids_at(
-    segment: &Segment,
-    schema: &TableSchema,
-    column: &Column,
-    rows: RoaringBitmap,
-) -> Result<Vec<u64>> {
-    let batches = segment.read(ReadSpec {
-        columns: vec![column.clone()],
-        time_column: schema.time().id,
-        time: TimeRange::ALL,
-        tags: Vec::new(),
-        fields: Vec::new(),
-        rows: RowChoice::Only(Arc::new(rows)),
-        groups: None,
-        batch_rows: IDS_BATCH_ROWS,
-        counters: Arc::default(),
-    })?;
-    let mut ids = Vec::new();
-    for batch in batches {
-        ids.extend_from_slice(batch?.column(0).as_primitive::<UInt64Type>().values());
-    }
-    Ok(ids)
 }
 
 /// Delete bitmaps of older segments that hold a row id that the memtable gives anew.

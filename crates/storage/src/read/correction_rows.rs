@@ -104,30 +104,46 @@ impl KeyPick<'_> {
         let tags = tags.filter_map(|tag| Some((position(tag.column)?, tag.clone()))).collect();
         let keys = ExactFilter { time, tags };
         let positions: Vec<usize> = (0..read.len()).collect();
-        let batches = segment.read(ReadSpec {
-            columns: read,
-            time_column: self.schema.time().id,
-            time: TimeRange::ALL,
-            tags: Vec::new(),
-            fields: Vec::new(),
-            rows: RowChoice::Live,
-            groups: None,
-            batch_rows: BATCH_ROWS,
-            counters: Arc::new(ScanCounters::default()),
-        })?;
-        let deleted = segment.deleted.clone().unwrap_or_default();
-        let mut live = (0..segment.meta.rows as u32).filter(|row| !deleted.contains(*row));
         let mut numbers = RoaringBitmap::new();
-        for batch in batches {
-            let batch = batch?;
+        for numbered in numbered_rows(segment, read, self.schema)? {
+            let (batch, rows) = numbered?;
             let mut hit = keys.matches(&batch, &positions)?;
             if let Some(filter) = &mut filter {
                 let asked = batch.project(&positions[..columns.len()])?;
                 hit = arrow::compute::and_kleene(&hit, &filter(&asked)?)?;
             }
-            let rows = live.by_ref().take(batch.num_rows()).zip(hit.iter());
+            let rows = rows.into_iter().zip(hit.iter());
             numbers.extend(rows.filter(|(_, hit)| *hit == Some(true)).map(|(row, _)| row));
         }
         Ok(numbers)
     }
+}
+
+/// All live rows of a segment in their order, each batch with the numbers of its rows.
+///
+/// # Errors
+/// `corrupt`, `io_error`; so does every batch.
+pub(super) fn numbered_rows(
+    segment: &Segment,
+    columns: Vec<Column>,
+    schema: &TableSchema,
+) -> Result<impl Iterator<Item = Result<(RecordBatch, Vec<u32>)>> + Send + use<>> {
+    let batches = segment.read(ReadSpec {
+        columns,
+        time_column: schema.time().id,
+        time: TimeRange::ALL,
+        tags: Vec::new(),
+        fields: Vec::new(),
+        rows: RowChoice::Live,
+        groups: None,
+        batch_rows: BATCH_ROWS,
+        counters: Arc::new(ScanCounters::default()),
+    })?;
+    let deleted = segment.deleted.clone().unwrap_or_default();
+    let mut live = (0..segment.meta.rows as u32).filter(move |row| !deleted.contains(*row));
+    Ok(batches.map(move |batch| {
+        let batch = batch?;
+        let numbers = live.by_ref().take(batch.num_rows()).collect();
+        Ok((batch, numbers))
+    }))
 }

@@ -36,7 +36,7 @@ pub(crate) use field::filter as filter_fields;
 pub use field::{FieldPredicate, FieldTest, FieldValue};
 pub(crate) use flush_rows::{flush_stream, rows_gone};
 pub use fold::{Aggregate, Bucket, Fold, FoldPart, FoldPlan, FoldTask, Function};
-pub(crate) use rewrite_rows::rewrite_stream;
+pub(crate) use rewrite_rows::{Reading, RowNumbers};
 pub use scan::{
     Order, Scan, ScanCounters, ScanPlan, ScanStatistics, ScanStream, TagPredicate, TimeRange,
 };

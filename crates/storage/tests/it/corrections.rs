@@ -6,10 +6,10 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
 use pulsora_model::schema::TableOptions;
-use pulsora_model::{Code, TableSchema};
+use pulsora_model::{Code, Mode, TableSchema};
 use pulsora_storage::{
-    Change, Command, CompactFilter, Correction, FlushFilter, Options, Receipt, RowChange, RowTest,
-    Scan, Selection, TagPredicate, TimeRange,
+    Change, Command, CompactFilter, Correction, FlushFilter, Options, Pending, Receipt, RowChange,
+    RowTest, Scan, Selection, TagPredicate, TimeRange,
 };
 
 use crate::machine::{Machine, no_rewrites, small_options};
@@ -46,7 +46,7 @@ fn above(machine: &Machine, column: &str, than: i64) -> Selection {
 }
 
 /// Sets an integer column.
-fn set(column: &'static str, value: Option<i64>) -> Change {
+pub fn set(column: &'static str, value: Option<i64>) -> Change {
     Change::Replace(RowChange::new(move |batch: &RecordBatch| {
         let at = batch.schema_ref().index_of(column)?;
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
@@ -59,7 +59,7 @@ fn correct(machine: &Machine, rows: Selection, change: Change) -> Receipt {
     machine.answer(machine.engine.correct(correction(rows, change))).unwrap()
 }
 
-fn cold() -> FlushFilter {
+pub fn cold() -> FlushFilter {
     FlushFilter { cold: true, ..FlushFilter::default() }
 }
 
@@ -296,6 +296,84 @@ fn corrections_and_rewrites_of_a_table_wait_for_each_other() {
     left.insert(33, line("a", 11));
     assert_eq!(read(&machine.engine, "t"), left);
     assert!(machine.engine.stats().merges > 0);
+}
+
+/// Four segments of `t`, each with rows of its own time and rows of a time that all have, which are being
+/// merged; how far that has come, `seed` says.
+fn being_merged(seed: u64, options: &TableOptions) -> (Machine, Pending) {
+    let machine = Machine::of_seed(seed, no_rewrites());
+    for at in 1..=4 {
+        let rows = ["a", "b", "c", "d"]
+            .iter()
+            .flat_map(|host| [at, 9].map(|time| Row::at(time).tag("host", host).field("v", at)));
+        machine.write(request("t", options, &rows.collect::<Vec<_>>()));
+        machine.flush();
+    }
+    let rewrite = machine.engine.compact(&CompactFilter::default()).unwrap();
+    machine.world.tasks.run_until_idle(seed % 40);
+    (machine, rewrite)
+}
+
+#[test]
+fn what_is_deleted_or_changed_while_it_is_merged_does_not_hold_the_merge_up() {
+    for options in both_modes() {
+        let mut caught_up = 0;
+        for seed in 0..300 {
+            let (mut machine, rewrite) = being_merged(seed, &options);
+            let corrections = [
+                (host(&machine, "b"), Change::Delete),
+                (times(2, 3), Change::Delete),
+                (Selection { time: times(4, 4).time, ..host(&machine, "c") }, set("v", Some(40))),
+                (Selection { time: times(9, 9).time, ..above(&machine, "v", 2) }, Change::Delete),
+            ];
+            let corrections =
+                corrections.map(|(rows, change)| machine.engine.correct(correction(rows, change)));
+            for receipt in corrections {
+                machine.answer(receipt).unwrap();
+            }
+            let mut left = Vec::new();
+            for time in [1, 4, 9] {
+                for host in ["a", "c", "d"] {
+                    let values: &[i64] = match (time, host) {
+                        (4, "c") => &[40],
+                        (9, _) if options.mode == Mode::Upsert => &[],
+                        (9, _) => &[1, 2],
+                        (time, _) => &[time],
+                    };
+                    left.extend(values.iter().map(|v| format!("host={host} time={time} v={v}")));
+                }
+            }
+            assert_eq!(read(&machine.engine, "t"), left, "seed {seed}");
+            machine.answer(rewrite).unwrap();
+            assert_eq!(read(&machine.engine, "t"), left, "merged, seed {seed}");
+            let stats = machine.engine.stats();
+            assert_eq!(stats.compactions_overtaken, 0, "seed {seed}");
+            caught_up += stats.compactions_caught_up;
+            machine.power_cut();
+            assert_eq!(read(&machine.engine, "t"), left, "seed {seed}");
+            machine.answer(machine.engine.flush(cold())).unwrap();
+            assert_eq!(read(&machine.engine, "t"), left, "as Parquet, seed {seed}");
+        }
+        assert!(caught_up > 0, "no rewrite was behind");
+    }
+}
+
+#[test]
+fn a_merge_of_rows_that_are_erased_meanwhile_is_given_up() {
+    let mut overtaken = 0;
+    for seed in 0..100 {
+        let (machine, rewrite) = being_merged(seed, &TableOptions::default());
+        let rows = host(&machine, "b");
+        let delete = machine.engine.correct(correction(times(1, 1), Change::Delete));
+        let erase = machine.engine.correct(correction(rows, Change::Erase));
+        machine.answer(delete).unwrap();
+        machine.answer(erase).unwrap();
+        machine.answer(rewrite).unwrap();
+        let left = read(&machine.engine, "t");
+        assert!(left.iter().all(|row| !row.starts_with("host=b") && !row.contains("time=1 ")));
+        overtaken += machine.engine.stats().compactions_overtaken;
+    }
+    assert!(overtaken > 0, "no rewrite was overtaken");
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub struct Coverage {
     /// Requests for everything to be compact that were done.
     pub compacted: u64,
     pub overtaken: u64,
+    pub caught_up: u64,
     pub repeated: u64,
     pub repeated_after_loss: u64,
 }
@@ -63,6 +64,7 @@ impl Coverage {
         self.merges += stats.merges;
         self.conversions += stats.conversions;
         self.overtaken += stats.compactions_overtaken;
+        self.caught_up += stats.compactions_caught_up;
     }
 
     pub fn opened(&mut self, stats: &EngineStats) {
@@ -108,6 +110,7 @@ impl Coverage {
             (&mut self.expired, other.expired),
             (&mut self.conversions, other.conversions),
             (&mut self.overtaken, other.overtaken),
+            (&mut self.caught_up, other.caught_up),
             (&mut self.repeated, other.repeated),
             (&mut self.repeated_after_loss, other.repeated_after_loss),
         ];
@@ -153,6 +156,7 @@ impl Coverage {
             ("expired segments", self.expired),
             ("conversions", self.conversions),
             ("overtaken rewrites", self.overtaken),
+            ("rewrites that caught up", self.caught_up),
             ("repeated requests", self.repeated),
             ("repeats of lost requests", self.repeated_after_loss),
         ];
