@@ -138,6 +138,10 @@ pub struct TableSchema {
     pub version: u32,
     /// Columns in the order users see them.
     pub columns: Vec<Column>,
+    /// Tags among the columns that were dropped: users do not see them, and rows that came before keep
+    /// them in their key. Empty in a schema that was found by its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<ColumnId>,
     /// The id that the next new column gets.
     pub next_column: ColumnId,
     /// Append or upsert.
@@ -163,6 +167,20 @@ impl TableSchema {
     /// The column with this id.
     pub fn column_by_id(&self, id: ColumnId) -> Option<&Column> {
         self.columns.iter().find(|column| column.id == id)
+    }
+
+    /// The columns that users see, in their order.
+    pub fn shown(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !self.dropped.contains(&column.id))
+    }
+
+    /// The same table as users see it.
+    pub fn visible(self: &Arc<Self>) -> Arc<TableSchema> {
+        if self.dropped.is_empty() {
+            return Arc::clone(self);
+        }
+        let columns = self.shown().cloned().collect();
+        Arc::new(TableSchema { columns, dropped: Vec::new(), ..(**self).clone() })
     }
 
     /// The time column; every table has exactly one.

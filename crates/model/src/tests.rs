@@ -259,6 +259,7 @@ fn hosts() -> (Arc<TableSchema>, Arc<SeriesRegistry>) {
         next_column: ColumnId(5),
         mode: Mode::Upsert,
         partition: PartitionWidth::Auto,
+        dropped: Vec::new(),
         created_at_ns: 0,
         codec: None,
         retention_ns: None,

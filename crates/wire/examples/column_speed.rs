@@ -164,6 +164,7 @@ fn table_of(name: &'static str, tags: &[&str], fields: &[(&str, ColumnType)]) ->
         columns,
         mode: Mode::Append,
         partition: PartitionWidth::Auto,
+        dropped: Vec::new(),
         created_at_ns: 0,
         codec: None,
         retention_ns: None,

@@ -238,6 +238,7 @@ fn schema(
         columns,
         mode: Mode::Upsert,
         partition: PartitionWidth::Auto,
+        dropped: Vec::new(),
         created_at_ns: 0,
         codec: None,
         retention_ns: None,

@@ -64,6 +64,7 @@ fn table(n: usize) -> (Arc<TableSchema>, Arc<SeriesRegistry>) {
         columns,
         mode: Mode::Upsert,
         partition: PartitionWidth::Auto,
+        dropped: Vec::new(),
         created_at_ns: 0,
         codec: None,
         retention_ns: None,

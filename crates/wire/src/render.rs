@@ -108,6 +108,7 @@ pub(crate) fn table(
         columns,
         mode,
         partition: PartitionWidth::Auto,
+        dropped: Vec::new(),
         created_at_ns: 0,
         codec: None,
         retention_ns: None,

@@ -193,7 +193,6 @@ fn tables_are_truncated_and_altered() {
     world.check("DROP DATABASE plant", "status\ndropped");
     world.check("DROP DATABASE IF EXISTS plant", "status\ndoes not exist");
     for (sql, error) in [
-        ("ALTER TABLE probes DROP COLUMN host", "schema_conflict: a tag"),
         ("ALTER TABLE probes DROP COLUMN time", "schema_conflict: "),
         ("ALTER TABLE probes DROP COLUMN nothing", "sql_invalid: "),
         ("ALTER TABLE probes ADD COLUMN host TAG", "already_exists: "),
@@ -294,4 +293,67 @@ fn a_delete_leaves_what_a_query_for_the_rest_shows() {
             assert_eq!(counted, folded, "folds see the same rows");
         }
     }
+}
+
+#[test]
+fn a_table_without_a_tag_that_it_had_is_one_that_never_had_it() {
+    let world = World::new();
+    let columns = "zone TEXT TAG, v BIGINT, w DOUBLE)";
+    for (table, rack) in [("had", "rack TEXT TAG, "), ("never", "")] {
+        let (name, tag) = if rack.is_empty() { ("", "") } else { ("rack, ", "rack") };
+        world.sql(&format!(
+            "CREATE TABLE {table} (time TIMESTAMP NOT NULL, host TEXT TAG, {rack}{columns}"
+        ));
+        for part in 0..6 {
+            let row = |n: i64| {
+                let rack = if tag.is_empty() { String::new() } else { format!("'r{}', ", n % 3) };
+                let at = 1_700_000_000_000_000_000 + n * 1_000_000_000;
+                format!("({at}, 'h{}', {rack}'z{}', {n}, {n}.5)", n * 7 % 5, n % 2)
+            };
+            let rows: Vec<String> = (part * 100..part * 100 + 100).map(row).collect();
+            let rows = rows.join(", ");
+            world.sql(&format!("INSERT INTO {table} (time, host, {name}zone, v, w) VALUES {rows}"));
+            if part < 5 {
+                world.flush();
+            }
+        }
+    }
+    world.check("ALTER TABLE had DROP COLUMN rack", "status\naltered");
+    let statements = [
+        "SELECT * FROM t ORDER BY time",
+        "SELECT count(*) AS n, sum(v) AS s, min(w) AS l, max(time) AS m FROM t ",
+        "SELECT host, zone, time, v FROM t ORDER BY host, zone, time",
+        "SELECT host, zone, time, v FROM t ORDER BY host, zone, time DESC LIMIT 70",
+        "SELECT host, count(*) AS n, avg(w) AS a FROM t GROUP BY host ORDER BY host",
+        "SELECT host, zone, last(v, time) AS l, first(w, time) AS f FROM t GROUP BY host, zone ORDER BY host, zone",
+        "SELECT host, time_bucket('1 minute', time) AS b, max(v) AS m FROM t GROUP BY host, b ORDER BY b, host",
+        "SELECT DISTINCT host, zone FROM t ORDER BY host, zone",
+        "SELECT time, v FROM t WHERE host = 'h3' AND zone = 'z1' ORDER BY time DESC LIMIT 9",
+        "SELECT time, v FROM t WHERE host = 'h3' AND zone = 'z1' ORDER BY time",
+        "SELECT host, time, lag(v) OVER (PARTITION BY host, zone ORDER BY time) AS l FROM t ORDER BY time",
+        "SELECT a.time, b.v FROM t a JOIN t b ON a.host = b.host AND a.zone = b.zone AND a.v = b.v - 10 ORDER BY 1, 2",
+        "UPDATE t SET w = v WHERE zone = 'z0' AND v % 3 = 1",
+        "DELETE FROM t WHERE host = 'h2' AND v > 300",
+        "SELECT * FROM t ORDER BY host, zone, time",
+        "SELECT column_name FROM information_schema.columns WHERE table_name = 't'",
+        "INSERT INTO t VALUES ('2024-01-01T00:00:00Z', 'h9', 'z9', 1, 2)",
+        "SELECT host, zone, count(*) AS n, sum(w) AS s FROM t GROUP BY host, zone ORDER BY host, zone",
+    ];
+    for statement in statements {
+        let answers = ["had", "never"].map(|table| {
+            let statement = statement.replace("FROM t ", &format!("FROM {table} "));
+            let statement = statement.replace("JOIN t ", &format!("JOIN {table} "));
+            let statement = statement.replace("UPDATE t ", &format!("UPDATE {table} "));
+            let statement = statement.replace("INTO t ", &format!("INTO {table} "));
+            world.sql(&statement.replace("= 't'", &format!("= '{table}'")))
+        });
+        assert_eq!(answers[0], answers[1], "{statement}");
+        assert!(answers[0].lines().count() > 1, "{statement}: {}", answers[0]);
+    }
+    let error = world.error("SELECT rack FROM had");
+    assert!(error.starts_with("sql_invalid: "), "{error}");
+    world
+        .sql("CREATE TABLE keyed (time TIMESTAMP, host TEXT TAG, v BIGINT) WITH (mode = 'upsert')");
+    let error = world.error("ALTER TABLE keyed DROP COLUMN host");
+    assert!(error.starts_with("schema_conflict: rows of an upsert table"), "{error}");
 }

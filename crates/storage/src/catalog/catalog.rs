@@ -93,7 +93,7 @@ impl Catalog {
         })
     }
 
-    /// The schema of a table by its exact names.
+    /// The schema of a table by its exact names, as users see it.
     ///
     /// # Errors
     /// `database_not_found` or `table_not_found`, with the nearest names as hint.
@@ -106,13 +106,13 @@ impl Catalog {
         })
     }
 
-    /// The schema of a table by its exact names, if it exists.
+    /// The schema of a table by its exact names, as users see it, if the table exists.
     pub fn find_table(&self, database: &str, table: &str) -> Option<Arc<TableSchema>> {
         let id = self.databases.get(database)?.tables.get(table)?;
-        self.tables.get(id).cloned()
+        self.tables.get(id).map(TableSchema::visible)
     }
 
-    /// The schema of a table by its id.
+    /// The schema of a table by its id, as its rows are stored: with the tags that were dropped.
     pub fn table_by_id(&self, id: TableId) -> Option<Arc<TableSchema>> {
         self.tables.get(&id).cloned()
     }
@@ -127,11 +127,11 @@ impl Catalog {
         self.databases.values().find(|database| database.id == id)
     }
 
-    /// Every table of one database, by name. Empty when the database does not exist.
+    /// Every table of one database, by name, as users see it. Empty when the database does not exist.
     pub fn tables_of(&self, database: &str) -> Vec<Arc<TableSchema>> {
-        self.databases.get(database).map_or_else(Vec::new, |database| {
-            database.tables.values().filter_map(|id| self.table_by_id(*id)).collect()
-        })
+        let ids = self.databases.get(database).map(|database| database.tables.values());
+        let tables = ids.into_iter().flatten().filter_map(|id| self.tables.get(id));
+        tables.map(TableSchema::visible).collect()
     }
 
     /// How long rows of a table are kept after their time, nanoseconds; `None` = for ever.
@@ -184,6 +184,29 @@ impl Catalog {
     /// The bounds of what requests may make.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Whether a table that exists has room for one more column, of this name.
+    ///
+    /// # Errors
+    /// `limit_exceeded`; those of [`Catalog::check_column_name`].
+    pub(crate) fn check_new_column(&self, table: TableId, name: &Name) -> Result<()> {
+        let stored = self.tables.get(&table).map_or(0, |stored| stored.columns.len());
+        self.limits.check_columns(stored + 1)?;
+        self.check_column_name(table, name)
+    }
+
+    /// Whether a column of a table may take this name, which none has that users see.
+    ///
+    /// # Errors
+    /// `limit_exceeded`; `already_exists` for the name under which a dropped tag is kept.
+    pub(crate) fn check_column_name(&self, table: TableId, name: &Name) -> Result<()> {
+        self.limits.check_name(name)?;
+        if self.tables.get(&table).is_some_and(|stored| stored.column(name).is_some()) {
+            let message = format!("a tag that was dropped is kept as {:?}", &**name);
+            return Err(Error::new(Code::AlreadyExists, message).hint("use another name"));
+        }
+        Ok(())
     }
 
     /// Whether a database has room for new tables.

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use pulsora_model::{
-    Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Error, Name, PartitionWidth, Result,
-    TableId, TableSchema,
+    Column, ColumnId, ColumnKind, ColumnType, DatabaseId, Error, Mode, Name, PartitionWidth,
+    Result, TableId, TableSchema,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub enum CatalogChange {
     AddColumn { table: TableId, column: Column },
     /// A column takes a type: an untyped one its first, an integer one float.
     SetType { table: TableId, column: ColumnId, ty: ColumnType },
-    /// A field goes, with its values.
+    /// A field goes, with its values; a tag is seen no more.
     DropColumn { table: TableId, column: ColumnId },
     /// A column takes another name.
     RenameColumn { table: TableId, column: ColumnId, name: Name },
@@ -130,9 +130,15 @@ impl Catalog {
             }
             CatalogChange::DropColumn { table, column } => {
                 let schema = self.next_version(*table, change)?;
-                let is_it = |c: &Column| c.id == *column && c.kind == ColumnKind::Field;
-                let at = schema.columns.iter().position(is_it);
-                schema.columns.remove(at.ok_or_else(|| misfit(change))?);
+                let at = schema.columns.iter().position(|c| c.id == *column && may_go(schema, c));
+                let at = at.ok_or_else(|| misfit(change))?;
+                match schema.columns[at].kind {
+                    ColumnKind::Tag => {
+                        schema.columns[at].name = name_of_dropped(schema, *column)?;
+                        schema.dropped.push(*column);
+                    }
+                    _ => drop(schema.columns.remove(at)),
+                }
             }
             CatalogChange::RenameColumn { table, column, name } => {
                 let schema = self.next_version(*table, change)?;
@@ -177,6 +183,24 @@ impl Catalog {
         schema.version += 1;
         Ok(schema)
     }
+}
+
+/// Whether a column may be dropped. Rows of an upsert table would replace each other without one of their tags.
+pub(crate) fn may_go(schema: &TableSchema, column: &Column) -> bool {
+    match column.kind {
+        ColumnKind::Field => true,
+        ColumnKind::Tag => schema.mode == Mode::Append && !schema.dropped.contains(&column.id),
+        ColumnKind::Time | ColumnKind::Id => false,
+    }
+}
+
+/// A name that no other column has.
+fn name_of_dropped(schema: &TableSchema, column: ColumnId) -> Result<Name> {
+    let mut name = format!("dropped_tag_{column}");
+    while schema.column(&name).is_some() {
+        name.push('_');
+    }
+    Name::new(&name)
 }
 
 /// Whether the columns of a new table are what every reader of a schema relies on.

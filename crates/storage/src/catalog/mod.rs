@@ -12,5 +12,6 @@ mod registries;
 mod resolve;
 
 pub use catalog::{Catalog, DEFAULT_DATABASE, Database};
+pub(crate) use change::may_go;
 pub use change::{CatalogChange, TableSettings};
 pub(crate) use resolve::{ResolvedIds, ResolvedRows, Stored, resolve};

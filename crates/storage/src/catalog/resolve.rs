@@ -159,6 +159,7 @@ impl Work {
             next_column: ColumnId(0),
             mode: write.options.mode,
             partition: write.options.partition,
+            dropped: Vec::new(),
             created_at_ns: now_ns,
             codec: write.options.codec.clone(),
             retention_ns: None,
@@ -177,12 +178,8 @@ impl Work {
         stored: &dyn Stored,
     ) -> Result<ResolvedRows> {
         let mut next_column = schema.next_column;
-        let mut added = 0;
         let mut add = |work: &mut Work, name: &Name, kind, ty| -> Result<ColumnId> {
-            added += 1;
-            let limits = work.catalog.limits();
-            limits.check_columns(schema.columns.len() + added)?;
-            limits.check_name(name)?;
+            work.catalog.check_new_column(schema.id, name)?;
             let id = next_column;
             next_column = ColumnId(id.0 + 1);
             let column = Column { id, name: name.clone(), kind, ty };

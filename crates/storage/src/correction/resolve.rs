@@ -13,11 +13,11 @@ use std::sync::atomic::Ordering;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{and_kleene, filter_record_batch, prep_null_mask_filter};
-use arrow::datatypes::UInt64Type;
+use arrow::datatypes::{FieldRef, UInt64Type};
 use arrow::row::{RowConverter, SortField};
 use foldhash::fast::FixedState;
 use pulsora_model::partition::Window;
-use pulsora_model::{Code, Column, ColumnKind, Error, Mode, Name, Result, SegmentId};
+use pulsora_model::{Code, Column, ColumnKind, Error, Mode, Name, Result, SegmentId, TableSchema};
 use roaring::RoaringBitmap;
 
 use super::ask::{Change, RowChange};
@@ -260,6 +260,21 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Whole rows, changed in the columns that users see.
+fn changed(batch: &RecordBatch, schema: &TableSchema, change: &RowChange) -> Result<RecordBatch> {
+    if schema.dropped.is_empty() {
+        return (change.0)(batch);
+    }
+    let shown: Vec<Column> = schema.shown().cloned().collect();
+    let changed = (change.0)(&named(batch, &shown)?)?;
+    let column = |field: &FieldRef| {
+        let changed = changed.column_by_name(field.name());
+        changed.or_else(|| batch.column_by_name(field.name())).cloned()
+    };
+    let columns = batch.schema_ref().fields().iter().filter_map(column).collect();
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+
 /// Columns of a batch by name.
 fn named(batch: &RecordBatch, columns: &[Column]) -> Result<RecordBatch> {
     let positions = columns.iter().map(|column| batch.schema_ref().index_of(&column.name));
@@ -281,7 +296,7 @@ impl<'a> Changed<'a> {
         output: &mut Output<'_>,
     ) -> Result<()> {
         let schema = &self.resolver.job.schema;
-        let changed = (change.0)(batch)?;
+        let changed = changed(batch, schema, change)?;
         let kept = |column: &Column| {
             column.kind == ColumnKind::Field
                 || batch.column_by_name(&column.name) == changed.column_by_name(&column.name)
@@ -335,7 +350,7 @@ struct KeySet {
 }
 
 impl KeySet {
-    fn new(schema: &pulsora_model::TableSchema) -> Result<KeySet> {
+    fn new(schema: &TableSchema) -> Result<KeySet> {
         let columns: Vec<Column> = schema.key().cloned().collect();
         let fields = columns.iter().map(|column| SortField::new(column.arrow_type())).collect();
         let converter = RowConverter::new(fields)?;

@@ -9,7 +9,7 @@ use pulsora_model::{
 };
 
 use super::request::{Command, NewColumn, NewTable, TableChange, TableSetting};
-use crate::catalog::{Catalog, CatalogChange, DEFAULT_DATABASE, TableSettings};
+use crate::catalog::{Catalog, CatalogChange, DEFAULT_DATABASE, TableSettings, may_go};
 
 /// The changes that `command` needs; none when there is nothing to do.
 ///
@@ -83,8 +83,7 @@ fn alter_table(
             if !matches!(column.kind, ColumnKind::Tag | ColumnKind::Field) {
                 return Err(fixed("a table has one time column and one row id from its beginning"));
             }
-            catalog.limits().check_columns(schema.columns.len() + 1)?;
-            catalog.limits().check_name(&column.name)?;
+            catalog.check_new_column(table, &column.name)?;
             Ok(vec![CatalogChange::AddColumn {
                 table,
                 column: column_of(schema.next_column, column),
@@ -96,16 +95,14 @@ fn alter_table(
                 Err(_) if *if_exists => return Ok(Vec::new()),
                 Err(error) => return Err(error),
             };
-            match column.kind {
-                ColumnKind::Field => {}
-                ColumnKind::Time | ColumnKind::Id => {
-                    return Err(fixed("a table keeps its time column and its row id"));
-                }
-                ColumnKind::Tag => {
-                    return Err(fixed("a tag is part of what tells series apart, and stays").hint(
-                        "copy the rows without it: CREATE TABLE …, then INSERT INTO … SELECT",
-                    ));
-                }
+            if !may_go(schema, column) {
+                return Err(match column.kind {
+                    ColumnKind::Tag => fixed(
+                        "rows of an upsert table are told apart by all of its tags",
+                    )
+                    .hint("copy the rows without it: CREATE TABLE …, then INSERT INTO … SELECT"),
+                    _ => fixed("a table keeps its time column and its row id"),
+                });
             }
             Ok(vec![CatalogChange::DropColumn { table, column: column.id }])
         }
@@ -117,7 +114,7 @@ fn alter_table(
             if schema.column(to).is_some() {
                 return Err(taken(to));
             }
-            catalog.limits().check_name(to)?;
+            catalog.check_column_name(table, to)?;
             Ok(vec![CatalogChange::RenameColumn { table, column, name: to.clone() }])
         }
         TableChange::Rename { to } => {
@@ -252,6 +249,7 @@ fn new_schema(
         columns,
         mode: table.mode,
         partition: table.partition,
+        dropped: Vec::new(),
         created_at_ns: now_ns,
         codec: table.codec.clone(),
         retention_ns: table.retention_ns,

@@ -352,7 +352,9 @@ impl Committer {
         let changes = changes(&self.catalog, command, self.shared.env.clock.wall_ns())?;
         self.catalog = apply_all(&self.catalog, &changes)?;
         for change in &changes {
-            if let CatalogChange::RenameColumn { table, .. } = change {
+            if let CatalogChange::RenameColumn { table, .. }
+            | CatalogChange::DropColumn { table, .. } = change
+            {
                 // Parsers remember series by the text of their tags, names included.
                 self.catalog = Arc::new(self.catalog.with_new_registry(*table));
             }
@@ -743,7 +745,7 @@ impl Committer {
         self.shared.wake_correction();
     }
 
-    /// The schema that a correction is for, if it can be taken.
+    /// The stored schema of the table that a correction is for, if it can be taken.
     fn accept(&self, correction: &Correction) -> Result<Arc<TableSchema>> {
         self.shared.check_writable()?;
         if matches!(correction.change, Change::Replace(_)) {
@@ -755,7 +757,8 @@ impl Committer {
             let message = format!("table {:?} has changed meanwhile", &*schema.name);
             return Err(Error::new(Code::SchemaMoved, message).hint("send the request again"));
         }
-        Ok(schema)
+        let stored = self.catalog.table_by_id(schema.id);
+        stored.ok_or_else(|| Error::internal("a table without a schema"))
     }
 
     fn filtered(&self, filter: &FlushFilter) -> Result<Vec<TableId>> {

@@ -79,7 +79,7 @@ fn asked_columns(schema: &TableSchema, scan: &Scan) -> Result<Vec<Column>> {
     };
     scan.tags.iter().try_for_each(|predicate| find(&predicate.column).map(|_| ()))?;
     match &scan.columns {
-        None => Ok(schema.columns.clone()),
+        None => Ok(schema.shown().cloned().collect()),
         Some(ids) => ids.iter().map(find).collect(),
     }
 }

@@ -56,6 +56,7 @@ fn schema() -> TableSchema {
         next_column: ColumnId(10),
         mode: Mode::Append,
         partition: PartitionWidth::Day,
+        dropped: Vec::new(),
         created_at_ns: 0,
         codec: None,
         retention_ns: None,

@@ -251,6 +251,7 @@ fn schema(columns: Vec<Column>) -> Result<TableSchema> {
         next_column: ColumnId(next),
         mode: Mode::Append,
         partition: PartitionWidth::Auto,
+        dropped: Vec::new(),
         created_at_ns: 0,
         codec: None,
         retention_ns: None,

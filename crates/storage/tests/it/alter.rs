@@ -2,8 +2,11 @@
 
 use pulsora_model::schema::{SchemaLookup, TableOptions};
 use pulsora_model::{Code, ColumnKind, ColumnType, PartitionWidth};
-use pulsora_storage::{Command, NewColumn, TableChange, TableSetting};
+use pulsora_storage::{
+    Change, Command, CompactFilter, NewColumn, Selection, TableChange, TableSetting, TimeRange,
+};
 
+use crate::corrections::{cold, correction, set};
 use crate::machine::Machine;
 use crate::rows::{Row, name, read, request, requests, table_write, with_ids};
 
@@ -91,6 +94,83 @@ fn columns_keep_their_values_under_another_name() {
         assert!(renamed[0].contains("at=1"), "{renamed:?}");
         machine.power_cut();
         assert_eq!(read(&machine.engine, "t"), renamed);
+    }
+}
+
+#[test]
+fn a_tag_that_is_dropped_is_seen_no_more_and_merges_no_rows() {
+    for options in [TableOptions::default(), with_ids()] {
+        let mut machine = Machine::new();
+        let write = |machine: &Machine, row: Row| {
+            // As parsers do: with the registry of the moment, which remembers tags by their text.
+            let known = machine.engine.catalog().lookup("default").known("t");
+            machine.write(requests(vec![table_write("t", &options, known, &[row])]));
+        };
+        let row = |at: i64, rack: &str| {
+            Row::at(at).tag("host", "a").tag("rack", rack).tag("zone", "z").field("v", at)
+        };
+        for at in 1..=4 {
+            write(&machine, row(at, "r1"));
+            write(&machine, row(at, "r2"));
+            match at {
+                1 => drop(machine.answer(machine.engine.flush(cold())).unwrap()),
+                2 | 3 => drop(machine.flush()),
+                _ => {}
+            }
+        }
+        machine.execute(drop_column("rack")).unwrap();
+        let old = |at: i64| {
+            let ids = [at * 2 - 1, at * 2].map(|id| format!("id={id}u "));
+            ids.map(|id| match options.row_ids {
+                true => format!("host=a {id}time={at} v={at} zone=z"),
+                false => format!("host=a time={at} v={at} zone=z"),
+            })
+        };
+        let mut expected: Vec<String> = (1..=4).flat_map(old).collect();
+        let all = |machine: &mut Machine, expected: &[String]| {
+            let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+            through(machine, &expected);
+        };
+        all(&mut machine, &expected);
+        // Another tag of that name, a field of that name, and the name that is taken.
+        assert_eq!(machine.execute(drop_column("rack")).unwrap_err().code(), Code::ColumnNotFound);
+        write(&machine, row(5, "r1"));
+        let new = if options.row_ids { "host=a id=9u rack=r1" } else { "host=a rack=r1" };
+        expected.push(format!("{new} time=5 v=5 zone=z"));
+        all(&mut machine, &expected);
+        machine.execute(drop_column("rack")).unwrap();
+        expected.pop();
+        expected.push(expected[7].replace("id=8u", "id=9u").replace('4', "5"));
+        let kept = add("dropped_tag_3", ColumnKind::Field, ColumnType::F64);
+        let kept_id = add("dropped_tag_4", ColumnKind::Field, ColumnType::F64);
+        let refused = [kept, kept_id].map(|add| machine.execute(add).map_err(|e| e.code()).err());
+        assert!(refused.contains(&Some(Code::AlreadyExists)), "{refused:?}");
+        all(&mut machine, &expected);
+        // Merged, changed, deleted, as Parquet.
+        let compact = machine.engine.compact(&CompactFilter::default()).unwrap();
+        machine.answer(compact).unwrap();
+        let segments = machine.engine.stats().segments;
+        assert!(segments <= 2, "{segments} segments");
+        all(&mut machine, &expected);
+        let select = |at: i64| Selection {
+            time: TimeRange { start_ns: at, end_ns: at },
+            ..Selection::all()
+        };
+        let correct = |rows, change| {
+            machine.answer(machine.engine.correct(correction(rows, change))).unwrap().rows
+        };
+        assert_eq!(correct(select(3), set("v", Some(30))), 2);
+        assert_eq!(correct(select(4), Change::Delete), 2);
+        let expected: Vec<String> = expected
+            .iter()
+            .filter(|line| !line.contains("time=4"))
+            .map(|line| line.replace("v=3", "v=30"))
+            .collect();
+        all(&mut machine, &expected);
+        machine.answer(machine.engine.flush(cold())).unwrap();
+        all(&mut machine, &expected);
+        let id = machine.engine.catalog().table("default", "t").unwrap().id;
+        assert_eq!(machine.engine.snapshot().count(id, TimeRange::ALL).unwrap(), 7);
     }
 }
 

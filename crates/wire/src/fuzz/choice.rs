@@ -67,6 +67,7 @@ impl Choice {
                 columns,
                 mode: if self.bit(4) { Mode::Upsert } else { Mode::Append },
                 partition: PartitionWidth::Auto,
+                dropped: Vec::new(),
                 created_at_ns: 0,
                 codec: None,
                 retention_ns: None,

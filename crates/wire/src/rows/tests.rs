@@ -46,6 +46,7 @@ pub(crate) fn schema(mode: Mode, columns: &[(&str, &str)]) -> Arc<TableSchema> {
         next_column: ColumnId(columns.len() as u32 + 2),
         mode,
         partition: Default::default(),
+        dropped: Vec::new(),
         created_at_ns: 0,
         codec: None,
         retention_ns: None,

@@ -174,6 +174,7 @@ impl World {
             next_column: ColumnId(100),
             mode,
             partition: PartitionWidth::Hour,
+            dropped: Vec::new(),
             created_at_ns: 0,
             codec: None,
             retention_ns: None,

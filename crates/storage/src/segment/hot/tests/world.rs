@@ -68,6 +68,7 @@ pub fn schema(tags: usize, row_ids: bool) -> TableSchema {
         next_column: ColumnId(13),
         mode: Mode::Append,
         partition: PartitionWidth::Day,
+        dropped: Vec::new(),
         created_at_ns: 0,
         codec: None,
         retention_ns: None,
