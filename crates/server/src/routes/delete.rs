@@ -1,9 +1,11 @@
 //! `/api/v1/delete`: rows of a table that fulfil a condition, as clients of Arc delete them.
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::UInt64Type;
 use axum::Json;
 use axum::body::Body;
 use axum::response::IntoResponse;
-use futures::StreamExt;
+use futures::TryStreamExt;
 use pulsora_model::{Code, Error, Result};
 use pulsora_query::{About, SqlRequest};
 use serde::Deserialize;
@@ -62,10 +64,10 @@ pub async fn delete(Operator(context): Operator, body: Body) -> HttpResult {
             };
             let queries = &context.running.queries;
             let request = SqlRequest::new(database, sql);
-            let mut answer = queries.sql_as(queries.open(about), request).await?;
-            let sequence = answer.visible;
-            let batch = answer.batches.next().await.transpose()?;
-            (batch.as_ref().map_or(Ok(0), first_count)?, Some(sequence))
+            let answer = queries.sql_as(queries.open(about), request).await?;
+            // To the end, else the query would count as abandoned.
+            let batches: Vec<RecordBatch> = answer.batches.try_collect().await?;
+            (batches.first().map_or(Ok(0), first_count)?, Some(answer.visible))
         }
     };
     let answer = Json(json!({
@@ -81,9 +83,8 @@ pub async fn delete(Operator(context): Operator, body: Body) -> HttpResult {
     })
 }
 
-fn first_count(batch: &arrow::array::RecordBatch) -> Result<u64> {
-    use arrow::array::AsArray;
-    let counts = batch.column(0).as_primitive_opt::<arrow::datatypes::UInt64Type>();
+fn first_count(batch: &RecordBatch) -> Result<u64> {
+    let counts = batch.column(0).as_primitive_opt::<UInt64Type>();
     let count = counts.filter(|counts| !counts.is_empty()).map(|counts| counts.value(0));
     count.ok_or_else(|| Error::internal("a DELETE gave no number"))
 }

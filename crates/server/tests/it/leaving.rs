@@ -72,6 +72,11 @@ async fn rows_are_deleted_by_a_condition_after_a_dry_run() {
     assert!(answer.header("x-pulsora-seq").is_some());
     assert_eq!(answer.json()["deleted_count"], 3);
     assert_eq!(count(&bed).await, 1);
+    let list = bed.get("/api/v1/queries").await.expect(200).json();
+    let deletes: Vec<&Value> =
+        list["queries"].as_array().unwrap().iter().filter(|q| q["kind"] == "delete").collect();
+    assert_eq!(deletes.len(), 1);
+    assert_eq!(deletes[0]["state"], "done");
     assert_eq!(post(ask(false)).await.expect(200).json()["deleted_count"], 0);
     for (body, status, code) in [
         (json!({"measurement": "market"}), 400, "malformed_body"),
