@@ -1,9 +1,10 @@
 //! Rows that the inputs of a rewrite lose while it is at work: deletes are visible at once, and the rewrite is
 //! not done in vain.
 //!
-//! Of a table with row ids the lost rows are looked up in the outputs by their ids. Otherwise the merge is made
-//! again over the keys alone, each with whether its row is lost, which gives the rows of the outputs by their
-//! places.
+//! Few rows of a table with row ids are looked up in the outputs by their ids. Otherwise the merge is made again
+//! over the keys alone, each with whether its row is lost, which gives the rows of the outputs by their places.
+//! That says of a row which several with one key became whether it is lost because no correction comes between
+//! the inputs in sequence: such rewrites are not begun.
 //!
 //! Invariant: an erasure waits for the objects that it has seen, so what it has taken is never carried over.
 
@@ -19,6 +20,9 @@ use crate::engine::Shared;
 use crate::manifest::Bitmap;
 use crate::read::{Published, RowNumbers, TimeRange, replaced_rows};
 use crate::segment::{ReadSpec, RowChoice, Segment, SegmentFile, SegmentMeta};
+
+/// Rows that are looked up by their ids while flushes wait, some milliseconds.
+const FEW_ROWS: u64 = 50_000;
 
 /// Row ids that are read at once, a power of two.
 const IDS_BATCH_ROWS: usize = 8_192;
@@ -65,12 +69,25 @@ pub(crate) fn standing(
     if lost == finished.hidden.lost {
         return Ok(Standing::Ready(finished.hidden.bitmaps.clone()));
     }
-    match schema.row_id() {
+    let more = beyond(&lost, &finished.hidden.lost);
+    // The second time it has to come to an end, however many ids are replaced meanwhile.
+    let few = more.values().map(|rows| rows.len()).sum::<u64>() <= FEW_ROWS;
+    match schema.row_id().filter(|_| few || !finished.hidden.lost.is_empty()) {
         Some(column) => {
-            Ok(Standing::Ready(hidden_by_id(shared, finished, &schema, column, &lost)?))
+            let bitmaps = hidden_by_id(shared, finished, &schema, column, &more)?;
+            Ok(Standing::Ready(bitmaps))
         }
         None => Ok(Standing::Behind),
     }
+}
+
+/// The rows of `lost` that are not `known`.
+fn beyond(lost: &RowNumbers, known: &RowNumbers) -> RowNumbers {
+    let more = lost.iter().map(|(segment, rows)| {
+        let more = known.get(segment).map_or_else(|| (**rows).clone(), |known| &**rows - &**known);
+        (*segment, Arc::new(more))
+    });
+    more.collect()
 }
 
 /// Makes the outputs of a rewrite hide what is lost at this moment; false when `gone` says so before.
@@ -115,6 +132,7 @@ fn lost(published: &Published, finished: &Finished) -> RowNumbers {
     all
 }
 
+/// What is hidden already, and these rows.
 fn hidden_by_id(
     shared: &Shared,
     finished: &Finished,
@@ -133,9 +151,11 @@ fn hidden_by_id(
     for meta in &finished.added {
         let file = Arc::new(SegmentFile::new(Arc::clone(meta), &shared.segments));
         let output = Segment { meta: Arc::clone(meta), deleted: None, file };
-        let rows = Arc::new(replaced_rows(&output, &ids)?);
+        let mut rows = replaced_rows(&output, &ids)?;
+        let known = finished.hidden.bitmaps.iter().find(|bitmap| bitmap.segment == meta.id);
+        rows |= known.map_or_else(RoaringBitmap::new, |known| (*known.rows).clone());
         if !rows.is_empty() {
-            bitmaps.push(Bitmap { segment: meta.id, rows });
+            bitmaps.push(Bitmap { segment: meta.id, rows: Arc::new(rows) });
         }
     }
     Ok(bitmaps)

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pulsora_env::Step;
-use pulsora_model::{Code, Error};
+use pulsora_model::{Code, Error, Sequence};
 
 use super::carry::catch_up;
 use super::handover::{Answer, Finished};
@@ -122,7 +122,7 @@ impl Compactor {
         let cold = shared.demanded_cold();
         let mut state = shared.jobs.state();
         let erasures = shared.counters.erasures.load(Ordering::Acquire);
-        let published = shared.published.load_full();
+        let (published, corrections) = shared.corrections.pending(|| shared.published.load_full());
         let (merged, busy) = (state.merged(), state.busy());
         let segments = shared.demands.segments();
         let asked = Asked { cold: &cold, merged: &merged, segments: &segments, busy: &busy };
@@ -130,7 +130,9 @@ impl Compactor {
         let done = state.satisfied(&plans);
         let jobs_max = shared.options.compaction.jobs_max;
         let chosen = plans.into_iter().find(|plan| {
-            state.may_begin(plan, now_ns, jobs_max) && !is_still_written(&published, plan)
+            state.may_begin(plan, now_ns, jobs_max)
+                && !is_still_written(&published, plan)
+                && !corrections.parts(plan.table, firsts(&published, plan))
         });
         let job = chosen.map(|plan| {
             let names = names(&published, plan.table);
@@ -278,6 +280,16 @@ impl Compactor {
         (report.status, report.ended_ns) = (status, now.1);
         self.shared.jobs.end(job, report, now.0);
     }
+}
+
+/// The first sequences of the inputs of a plan.
+fn firsts<'a>(
+    published: &'a Published,
+    plan: &'a Plan,
+) -> impl Iterator<Item = Sequence> + Clone + 'a {
+    let segments = published.version.table(plan.table).iter().map(|segment| &segment.meta);
+    let inputs = segments.filter(|meta| plan.segments().any(|id| id == meta.id));
+    inputs.map(|meta| meta.first)
 }
 
 /// Whether time alone made the plan, and a memtable has rows of the partition: then its last write is not

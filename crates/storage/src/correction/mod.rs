@@ -9,9 +9,10 @@
 //! What is written meanwhile has higher sequences and is not hit. Why not by records of the log:
 //! `docs/decisions/0008-corrections.md`.
 //!
-//! Invariants: corrections run one after the other, in the order of their sequences; while one is at
-//! work on a table no rewrite of that table is begun or committed; either all of a correction is
-//! there or nothing.
+//! Invariants: corrections run one after the other, those of a table in the order of their sequences; while
+//! one is at work on a table no rewrite of that table is committed, and from the moment that it is sent none
+//! is begun that would make one segment of what it hits and of what came after it; either all of a
+//! correction is there or nothing.
 
 mod ask;
 mod erase;

@@ -61,12 +61,27 @@ pub(crate) struct Resolved {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Job>,
-    /// The table of the correction that is at work: no rewrite of it is committed.
-    working: Option<TableId>,
+    /// The table and the sequence of the correction that is at work: no rewrite of the table is committed.
+    working: Option<(TableId, Sequence)>,
     /// Sequences of corrections that are not answered yet and come before later rows of their tables.
     holding: BTreeMap<TableId, Vec<Sequence>>,
     resolved: Option<Resolved>,
     erasures: Vec<Erasure>,
+}
+
+/// Tables and sequences of corrections whose edit is not published.
+pub(crate) struct Pending(Vec<(TableId, Sequence)>);
+
+impl Pending {
+    /// Whether one of a table comes between segments with these first sequences: a segment made of them would lie on
+    /// one side of it.
+    pub fn parts(&self, table: TableId, firsts: impl Iterator<Item = Sequence> + Clone) -> bool {
+        let mut of_table = self.0.iter().filter(|(other, _)| *other == table);
+        of_table.any(|(_, sequence)| {
+            let is_below = |first: Sequence| first <= *sequence;
+            firsts.clone().any(is_below) && !firsts.clone().all(is_below)
+        })
+    }
 }
 
 /// All corrections that are not answered yet.
@@ -82,19 +97,31 @@ impl Corrections {
         state.waiting.push_back(job);
     }
 
-    /// The next correction, if its rows are all in segments and `may_begin` says so of its table; and the
-    /// moment that it is to look at, which is taken after it was sent.
+    /// The next correction: the first of its table, whose rows are all in segments and of whose table `may_begin`
+    /// says so; and the moment that it is to look at, which is taken after it was sent.
     pub fn next(
         &self,
         moment: impl FnOnce() -> Arc<Published>,
-        may_begin: impl FnOnce(TableId) -> bool,
+        may_begin: impl Fn(TableId) -> bool,
     ) -> Option<(Job, Arc<Published>)> {
         let mut state = self.0.lock();
         let published = moment();
-        let begins = |job: &mut Job| job.is_flushed(&published) && may_begin(job.table);
-        let job = state.waiting.pop_front_if(begins)?;
-        state.working = Some(job.table);
+        let begins = |(at, job): (usize, &Job)| {
+            let earlier = state.waiting.range(..at).any(|other| other.table == job.table);
+            !earlier && job.is_flushed(&published) && may_begin(job.table)
+        };
+        let at = state.waiting.iter().enumerate().position(begins)?;
+        let job = state.waiting.remove(at)?;
+        state.working = Some((job.table, job.sequence));
         Some((job, published))
+    }
+
+    /// A moment, and the sequences of the corrections that have been sent and are not part of it. What comes after
+    /// one of them is not hit by it.
+    pub fn pending(&self, moment: impl FnOnce() -> Arc<Published>) -> (Arc<Published>, Pending) {
+        let state = self.0.lock();
+        let waiting = state.waiting.iter().map(|job| (job.table, job.sequence));
+        (moment(), Pending(waiting.chain(state.working).collect()))
     }
 
     /// Puts one back whose segments are no longer those that it looked at.
@@ -120,7 +147,7 @@ impl Corrections {
 
     /// The table whose finished rewrites must wait.
     pub fn claimed(&self) -> Option<TableId> {
-        self.0.lock().working
+        self.0.lock().working.map(|(table, _)| table)
     }
 
     /// Whether memtables of the table with rows from `first` on must wait: a change that comes before them

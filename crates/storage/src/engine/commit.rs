@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pulsora_env::Step;
-use pulsora_model::{Code, Error, Name, Result, Sequence, TableId, TableSchema};
+use pulsora_model::{Code, ColumnKind, Error, Name, Result, Sequence, TableId, TableSchema};
 
 use super::command::{apply_all, changes};
 use super::key::IdempotencyKey;
@@ -352,10 +352,16 @@ impl Committer {
         let changes = changes(&self.catalog, command, self.shared.env.clock.wall_ns())?;
         self.catalog = apply_all(&self.catalog, &changes)?;
         for change in &changes {
-            if let CatalogChange::RenameColumn { table, .. }
-            | CatalogChange::DropColumn { table, .. } = change
-            {
-                // Parsers remember series by the text of their tags, names included.
+            let (CatalogChange::RenameColumn { table, column, .. }
+            | CatalogChange::DropColumn { table, column }) = change
+            else {
+                continue;
+            };
+            // Parsers remember series by the text of their tags, names included. A field that was dropped is not
+            // there any more.
+            let schema = self.catalog.table_by_id(*table);
+            let changed = schema.as_ref().and_then(|schema| schema.column_by_id(*column));
+            if changed.is_some_and(|changed| changed.kind == ColumnKind::Tag) {
                 self.catalog = Arc::new(self.catalog.with_new_registry(*table));
             }
         }

@@ -29,7 +29,7 @@ pub(crate) struct Counters {
     pub flushed_bytes: AtomicU64,
     pub skipped_groups: AtomicU64,
     pub torn_groups: AtomicU64,
-    /// Erasures whose edit is committed, or about to be.
+    /// Erasures whose edit is published.
     pub erasures: AtomicU64,
     pub compaction: CompactionCounters,
 }

@@ -282,8 +282,11 @@ impl Flusher {
         let erasures = self.shared.counters.erasures.load(Ordering::Acquire);
         let bitmaps = match standing(&self.shared, &published, &finished, erasures) {
             Ok(Standing::Ready(bitmaps)) => bitmaps,
-            Ok(Standing::Behind) => return Answer::Behind(Box::new(finished)),
-            Ok(Standing::Overtaken) => {
+            // At the end nobody is there any more to let it catch up.
+            Ok(Standing::Behind) if !self.shared.closing.load(Ordering::Acquire) => {
+                return Answer::Behind(Box::new(finished));
+            }
+            Ok(Standing::Behind | Standing::Overtaken) => {
                 discard(&*self.shared.store, &finished.added, &[]);
                 return Answer::Overtaken;
             }
@@ -418,10 +421,6 @@ impl Flusher {
             segments.iter().filter(gone).map(|segment| Arc::clone(&segment.meta)).collect();
         let changes =
             !edit.bitmaps.is_empty() || !edit.removed.is_empty() || !edit.added.is_empty();
-        if job.log_through.is_some() {
-            // Before it counts: a rewrite of what was there may be under way.
-            self.shared.counters.erasures.fetch_add(1, Ordering::AcqRel);
-        }
         if changes && let Err(error) = self.commit(&edit, &[]) {
             match self.shared.flush_failed(&error) {
                 // There is room again.
@@ -429,6 +428,10 @@ impl Flusher {
                 false => self.shared.corrections.finish(job, Err(error)),
             }
             return;
+        }
+        if job.log_through.is_some() {
+            // Behind the edit: a rewrite that knows of this one has not read what it took.
+            self.shared.counters.erasures.fetch_add(1, Ordering::AcqRel);
         }
         let receipt = Receipt { sequence: job.sequence, rows, changed: rows > 0, duplicate: false };
         match job.log_through {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{TimestampNanosecondType, UInt32Type, UInt64Type};
-use pulsora_model::{Column, Error, Mode, Result, TableId, TableSchema};
+use arrow::datatypes::TimestampNanosecondType;
+use pulsora_model::{Column, Error, Result, TableId, TableSchema};
 use roaring::RoaringBitmap;
 
-use super::scan::{TagPredicate, TimeRange};
+use super::scan::TimeRange;
 use super::snapshot::Snapshot;
 use super::source::{Ask, Rows, Source};
 use super::table_scan::TableScan;
@@ -31,36 +31,7 @@ impl Snapshot {
                 if !self.kept(&schema).contains(time_of(&row, &schema)?) {
                     return Ok(None);
                 }
-                return match schema.mode {
-                    Mode::Append => Ok(Some(row)),
-                    Mode::Upsert => self.folded_row(&schema, &row, id),
-                };
-            }
-        }
-        Ok(None)
-    }
-
-    /// The row of an upsert table whose key is that of `row`, if it has this id.
-    fn folded_row(
-        &self,
-        schema: &Arc<TableSchema>,
-        row: &RecordBatch,
-        id: u64,
-    ) -> Result<Option<RecordBatch>> {
-        let tags =
-            schema.tags().map(|tag| TagPredicate { column: tag.id, values: vec![text(row, tag)] });
-        let tags: Vec<TagPredicate> = tags.collect();
-        let time = time_of(row, schema)?;
-        let range = TimeRange { start_ns: time, end_ns: time };
-        let scan = TableScan::new(self, schema.id, range, &tags, &[])?;
-        for piece in scan.pieces(range) {
-            for batch in scan.stream(&piece, &schema.columns, None) {
-                let batch = batch?;
-                let found =
-                    (0..batch.num_rows()).find(|row| row_id(&batch, schema, *row) == Some(id));
-                if let Some(row) = found {
-                    return Ok(Some(batch.slice(row, 1)));
-                }
+                return Ok(Some(row));
             }
         }
         Ok(None)
@@ -71,6 +42,10 @@ fn time_of(row: &RecordBatch, schema: &TableSchema) -> Result<i64> {
     let times = row.column_by_name(&schema.time().name);
     let time = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
     Ok(time.ok_or_else(|| Error::internal("a row has no time"))?.value(0))
+}
+
+fn shown(ask: &Ask) -> Vec<Column> {
+    ask.schema.shown().cloned().collect()
 }
 
 /// The row of a source that has this id and is not gone.
@@ -84,7 +59,7 @@ fn find(source: &Source, ask: &Ask, id: u64) -> Result<Option<RecordBatch>> {
             if source.gone.as_ref().is_some_and(|gone| gone.contains(row as u32)) {
                 return Ok(None);
             }
-            source.rows(&[row as u32], &ask.schema.columns).map(Some)
+            source.rows(&[row as u32], &shown(ask)).map(Some)
         }
         Rows::Segment { segment, .. } => {
             let Some(index) = segment.file.id_index()? else { return Ok(None) };
@@ -95,7 +70,7 @@ fn find(source: &Source, ask: &Ask, id: u64) -> Result<Option<RecordBatch>> {
                 return Ok(None);
             }
             let mut batches = segment.read(ReadSpec {
-                columns: ask.schema.columns.clone(),
+                columns: shown(ask),
                 time_column: ask.schema.time().id,
                 time: TimeRange::ALL,
                 tags: Vec::new(),
@@ -108,15 +83,4 @@ fn find(source: &Source, ask: &Ask, id: u64) -> Result<Option<RecordBatch>> {
             batches.next().transpose()
         }
     }
-}
-
-fn text(row: &RecordBatch, tag: &Column) -> Option<String> {
-    let values = row.column_by_name(&tag.name)?.as_dictionary_opt::<UInt32Type>()?;
-    let key = values.key(0)?;
-    Some(values.values().as_string_opt::<i32>()?.value(key).to_owned())
-}
-
-fn row_id(batch: &RecordBatch, schema: &TableSchema, row: usize) -> Option<u64> {
-    let ids = batch.column_by_name(&schema.row_id()?.name)?;
-    Some(ids.as_primitive_opt::<UInt64Type>()?.value(row))
 }

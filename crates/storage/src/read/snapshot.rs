@@ -60,11 +60,11 @@ impl Snapshot {
         self.published.catalog.table(database, table)
     }
 
-    /// The schema of a table by its id.
+    /// The schema of a table by its id, as its rows are stored.
     ///
     /// # Errors
     /// `table_not_found` when it has been dropped.
-    pub fn schema(&self, table: TableId) -> Result<Arc<TableSchema>> {
+    pub(crate) fn schema(&self, table: TableId) -> Result<Arc<TableSchema>> {
         self.published.catalog.table_by_id(table).ok_or_else(|| {
             Error::new(Code::TableNotFound, format!("table {table} does not exist any more"))
         })

@@ -132,6 +132,15 @@ fn a_tag_that_is_dropped_is_seen_no_more_and_merges_no_rows() {
             through(machine, &expected);
         };
         all(&mut machine, &expected);
+        let id = machine.engine.catalog().table("default", "t").unwrap().id;
+        let snapshot = machine.engine.snapshot();
+        if let Some(row) = snapshot.row(id, 1).unwrap() {
+            let names: Vec<&str> =
+                row.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+            assert_eq!(names, ["id", "time", "host", "zone", "v"]);
+        }
+        assert_eq!(snapshot.row(id, 1).unwrap().is_some(), options.row_ids);
+        drop(snapshot);
         // Another tag of that name, a field of that name, and the name that is taken.
         assert_eq!(machine.execute(drop_column("rack")).unwrap_err().code(), Code::ColumnNotFound);
         write(&machine, row(5, "r1"));
@@ -169,7 +178,6 @@ fn a_tag_that_is_dropped_is_seen_no_more_and_merges_no_rows() {
         all(&mut machine, &expected);
         machine.answer(machine.engine.flush(cold())).unwrap();
         all(&mut machine, &expected);
-        let id = machine.engine.catalog().table("default", "t").unwrap().id;
         assert_eq!(machine.engine.snapshot().count(id, TimeRange::ALL).unwrap(), 7);
     }
 }

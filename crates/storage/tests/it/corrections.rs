@@ -359,6 +359,44 @@ fn what_is_deleted_or_changed_while_it_is_merged_does_not_hold_the_merge_up() {
 }
 
 #[test]
+fn what_comes_after_a_correction_is_not_merged_with_what_it_hits() {
+    for options in both_modes() {
+        for seed in 0..300 {
+            let machine = Machine::of_seed(seed, no_rewrites());
+            let row = |at: i64| Row::at(at).tag("host", "a");
+            for at in [1, 2] {
+                machine.write(request("t", &options, &[row(at).field("v", 1).field("w", 1)]));
+                machine.flush();
+            }
+            // Sent at once: a deletion, a change, rows after them, and a merge of everything.
+            let filter = CompactFilter::default();
+            let rows = [row(1).field("v", 3), row(2).field("v", 3)];
+            let sent = [
+                machine.engine.correct(correction(times(1, 1), Change::Delete)),
+                machine.engine.correct(correction(times(2, 2), set("v", Some(2)))),
+                machine.engine.write(request("t", &options, &rows)),
+                machine.engine.flush(FlushFilter::default()),
+                machine.engine.compact(&filter).unwrap(),
+                machine.engine.write(request("t", &options, &[row(9).field("v", 9)])),
+                machine.engine.flush(FlushFilter::default()),
+                machine.engine.compact(&filter).unwrap(),
+            ];
+            for pending in sent {
+                machine.answer(pending).unwrap();
+            }
+            let left: &[&str] = match options.mode {
+                Mode::Append => &["time=1 v=3", "time=2 v=2 w=1", "time=2 v=3", "time=9 v=9"],
+                Mode::Upsert => &["time=1 v=3", "time=2 v=3 w=1", "time=9 v=9"],
+            };
+            let left: Vec<String> = left.iter().map(|row| format!("host=a {row}")).collect();
+            assert_eq!(read(&machine.engine, "t"), left, "seed {seed}");
+            machine.answer(machine.engine.compact(&filter).unwrap()).unwrap();
+            assert_eq!(read(&machine.engine, "t"), left, "merged, seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn a_merge_of_rows_that_are_erased_meanwhile_is_given_up() {
     let mut overtaken = 0;
     for seed in 0..100 {

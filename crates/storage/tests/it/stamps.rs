@@ -10,8 +10,8 @@ use crate::rows::{Row, lines, name};
 
 /// The rows of a table as text, with its columns.
 fn rows(snapshot: &Snapshot, table: TableId) -> Vec<String> {
-    let schema = snapshot.schema(table).unwrap();
-    let columns = schema.columns.iter().map(|column| column.name.to_string());
+    let scan = snapshot.scan(&Scan::all(table)).unwrap();
+    let columns = scan.schema.fields().iter().map(|column| column.name().clone());
     columns.chain(lines(snapshot, &Scan::all(table)).unwrap()).collect()
 }
 
