@@ -36,7 +36,7 @@ pub(crate) fn series_of<'t>(
 }
 
 /// Bytes that are copied at once, whatever the length of the text: one or two vector registers.
-const COPY: usize = 32;
+pub(crate) const COPY: usize = 32;
 
 /// The canonical key of one row; reused from row to row.
 pub(crate) struct RowKey {

@@ -11,7 +11,7 @@ use pulsora_model::batch::SeriesColumn;
 use pulsora_model::builder::{BatchBuilder, TagIndex, TagTarget};
 use pulsora_model::{Name, Result};
 
-use crate::numbers::{Found, KeyTag, NotText, Numbers, RowKey};
+use crate::numbers::{COPY, Found, KeyTag, NotText, Numbers, RowKey};
 
 /// The series of each row; those of rows that are not kept mean nothing.
 ///
@@ -44,8 +44,9 @@ pub(super) fn series(
 /// Texts of a tag column.
 enum Texts {
     Plain(StringArray),
-    /// Positions in the texts, one per row; negative = null.
-    Dictionary(Vec<i64>, StringArray),
+    /// Positions in the texts, one per row; negative = null. The bytes of the texts, with some behind them: the
+    /// few texts of a dictionary are all near its end, where short copies would be slow.
+    Dictionary(Vec<i64>, StringArray, Vec<u8>),
 }
 
 impl Texts {
@@ -58,22 +59,21 @@ impl Texts {
                 None => keys.values().to_vec(),
                 Some(_) => keys.iter().map(|key| key.unwrap_or(-1)).collect(),
             };
-            return Ok(Texts::Dictionary(positions, texts.as_string().clone()));
+            let texts = texts.as_string::<i32>().clone();
+            let data = [texts.value_data(), &[0; COPY]].concat();
+            return Ok(Texts::Dictionary(positions, texts, data));
         }
         Ok(Texts::Plain(cast(values, &DataType::Utf8)?.as_string().clone()))
     }
 
     fn column(&self) -> Column<'_> {
-        let (positions, texts) = match self {
-            Texts::Plain(texts) => (None, texts),
-            Texts::Dictionary(positions, texts) => (Some(positions.as_slice()), texts),
+        let (positions, texts, data) = match self {
+            Texts::Plain(texts) => (None, texts, texts.value_data()),
+            Texts::Dictionary(positions, texts, data) => {
+                (Some(positions.as_slice()), texts, data.as_slice())
+            }
         };
-        Column {
-            positions,
-            offsets: texts.value_offsets(),
-            data: texts.value_data(),
-            nulls: texts.nulls(),
-        }
+        Column { positions, offsets: texts.value_offsets(), data, nulls: texts.nulls() }
     }
 }
 
