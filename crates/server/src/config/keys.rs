@@ -217,7 +217,7 @@ static KEYS: &[Key] = &[
         "auto",
         None,
         "Memory of all rewrites: half of each one's share is for its output, half bounds how many segments \
-         it reads at once. `auto` is an eighth of memory.limit, at least 32 MiB and at most 256 MiB.",
+         it reads at once. `auto` is an eighth of memory.limit, at least 32 MiB and at most 128 MiB.",
     ),
     key(
         "compaction.max_bytes_per_second",

@@ -432,7 +432,7 @@ impl Reader<'_> {
             jobs_max: self.count("compaction.max_jobs")?.unwrap_or(2),
             memory_bytes: self
                 .bytes("compaction.memory")?
-                .unwrap_or((memory_limit / 8).clamp(32 << 20, 256 << 20)),
+                .unwrap_or((memory_limit / 8).clamp(32 << 20, 128 << 20)),
             bytes_per_second: self.bytes("compaction.max_bytes_per_second")?.unwrap_or(0),
             target_file_bytes: target,
             windows: windows.map_err(|error| error.context("compaction.window"))?,

@@ -110,7 +110,7 @@ impl Compactor {
     // ---- choosing --------------------------------------------------------------------------
 
     /// Begins the first plan that may be begun.
-    fn begin(&mut self) -> Option<(Arc<Published>, Arc<Job>)> {
+    fn begin(&mut self) -> Option<(Published, Arc<Job>)> {
         let shared = Arc::clone(&self.shared);
         if !shared.has_reserve() {
             let error = Error::new(Code::DiskFull, "the disk has room for flushes only");
@@ -141,7 +141,7 @@ impl Compactor {
         drop(state);
         self.planned_ns = self.now().0.saturating_sub(now_ns);
         done.into_iter().for_each(|waiting| waiting.answer());
-        Some((published, job?))
+        Some((published.of_segments(), job?))
     }
 
     fn now(&self) -> (u64, i64) {
@@ -185,7 +185,7 @@ impl Compactor {
     /// the table begins before that has been answered, so it is seldom done twice.
     fn catch_up(&mut self, offered: Offered, mut finished: Finished) -> Step {
         let (shared, job) = (Arc::clone(&self.shared), Arc::clone(&offered.job));
-        let published = shared.published.load_full();
+        let published = shared.published.load().of_segments();
         let gone = || job.is_cancelled() || shared.is_unwanted(job.plan.table);
         let outcome = catch_unwind(AssertUnwindSafe(|| catch_up(&published, &mut finished, gone)))
             .unwrap_or_else(|_| Err(Error::internal("it broke an invariant of the engine")));

@@ -38,7 +38,7 @@ impl Default for CompactionOptions {
         CompactionOptions {
             enabled: true,
             jobs_max: 2,
-            memory_bytes: 256 << 20,
+            memory_bytes: 128 << 20,
             bytes_per_second: 0,
             target_file_bytes: 512 << 20,
             windows: Vec::new(),

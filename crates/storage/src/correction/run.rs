@@ -51,7 +51,7 @@ impl Corrector {
         // Rewrites that have ended come first, else corrections in a row would keep them for ever.
         let may_begin = |table| !self.shared.handover.has_offer_of(table);
         match corrections.next(|| self.shared.published.load_full(), may_begin) {
-            Some((job, published)) => self.work(job, &published),
+            Some((job, published)) => self.work(job, &published.of_segments()),
             None => wait,
         }
     }

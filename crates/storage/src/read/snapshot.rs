@@ -26,6 +26,14 @@ pub(crate) struct Published {
     pub visible: Sequence,
 }
 
+impl Published {
+    /// The same without rows in memory: what works on segments for long must not keep memtables that have been
+    /// flushed meanwhile.
+    pub fn of_segments(&self) -> Published {
+        Published { memtables: Arc::default(), ..self.clone() }
+    }
+}
+
 /// A moment of the engine; cheap to clone.
 #[derive(Clone)]
 pub struct Snapshot {
