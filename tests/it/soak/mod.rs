@@ -111,6 +111,8 @@ fn launch(data: &Path) -> Launch {
         .set("compaction.target_file_size", "1MB")
         .set("wal.max_bytes", "16MiB")
         .set("query.timeout", "2h")
+        // In an hour the slow reader takes less in a minute than the sockets hold.
+        .set("limits.answer_idle", "2h")
 }
 
 struct EndOnPanic<'t>(&'t Tally);
