@@ -208,11 +208,11 @@ impl Core {
 
     /// Where the answer of a query is to be kept, which was not there; `None` where it depends on more than can be
     /// stamped.
-    fn fill(&self, query: &Query, key: String, moment: &Arc<Moment>) -> Option<Fill> {
-        moment.stamps()?;
+    fn fill(&self, query: &Query, key: String, moment: &Moment) -> Option<Fill> {
+        let stamps = moment.stamps()?;
         self.answers.missed();
         query.set_cache(CacheUse::Miss);
-        Some(Fill { answers: Arc::clone(&self.answers), key, moment: Arc::clone(moment) })
+        Some(Fill { answers: Arc::clone(&self.answers), key, stamps })
     }
 
     fn limit(&self, request: &SqlRequest) -> Option<usize> {
@@ -315,9 +315,10 @@ impl Core {
         let named = named.collect::<Result<Vec<_>>>()?;
         InsertTarget::keep_unsigned(&schema, &named, &mut query);
         let statement = ast::Statement::Query(Box::new(query));
-        let planned = self.plan(&call, snapshot.clone(), statement, None).await?;
-        let plan = watched(planned.plan, planned.moment.flag());
-        let plan = plan.map_err(|error| from_datafusion(&error))?;
+        let sequence = snapshot.sequence();
+        let Planned { plan, moment, .. } = self.plan(&call, snapshot, statement, None).await?;
+        let plan = watched(plan, moment.flag()).map_err(|error| from_datafusion(&error))?;
+        drop(moment);
         let rows = execute_stream(plan, self.sessions.running(&call.query));
         let mut rows = rows.map_err(|error| from_datafusion(&error))?;
         let target = InsertTarget::new(Arc::clone(&schema), &named, rows.schema().fields().len())?;
@@ -330,7 +331,7 @@ impl Core {
             pending: Vec::new(),
             pending_rows: 0,
             stored: 0,
-            sequence: snapshot.sequence(),
+            sequence,
         };
         while let Some(batch) = rows.next().await {
             let stored = insertion.stored;

@@ -11,17 +11,17 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
 use futures::Stream;
 use pulsora_model::Result;
+use pulsora_storage::TableStamp;
 
 use super::answers::{Answer, Answers};
-use crate::catalog::Moment;
 use crate::run::BatchStream;
 
 /// Where an answer is to be kept.
 pub(crate) struct Fill {
     pub(crate) answers: Arc<Answers>,
     pub(crate) key: String,
-    /// What it is read from.
-    pub(crate) moment: Arc<Moment>,
+    /// Of what it is read from. Not the moment itself: an answer that is read slowly keeps no more than it has yet to read.
+    pub(crate) stamps: Vec<TableStamp>,
 }
 
 /// The batches; when the last one has been given, they are kept.
@@ -49,10 +49,8 @@ impl Filling {
 
     /// Keeps the answer, now that all of it was read.
     fn end(self) {
-        let Filling { fill: Fill { answers, key, moment }, answer } = self;
-        if let Some(stamps) = moment.stamps() {
-            answers.keep(key, Answer { stamps, ..answer });
-        }
+        let Filling { fill: Fill { answers, key, stamps }, answer } = self;
+        answers.keep(key, Answer { stamps, ..answer });
     }
 }
 

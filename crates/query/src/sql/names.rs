@@ -37,6 +37,14 @@ pub(crate) struct Names<'a> {
     ctes: Vec<(String, Columns)>,
 }
 
+/// Gives a conversion its text as name: the planner would call it like what it converts, and refuse both in one SELECT.
+fn name_cast(item: &mut SelectItem) {
+    if let SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }) = item {
+        let alias = Ident::with_quote('"', expr.to_string());
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
+}
+
 /// What one SELECT sees.
 #[derive(Clone, Default)]
 struct Scope {
@@ -170,6 +178,7 @@ impl<'a> Names<'a> {
         }
         for item in &mut select.projection {
             self.wildcard(item);
+            name_cast(item);
         }
         self.expressions(&mut select.projection)?;
         self.expressions(&mut select.distinct)?;

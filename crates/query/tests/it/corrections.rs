@@ -1,6 +1,9 @@
 //! DELETE, ERASE, UPDATE, TRUNCATE, ALTER.
 
+use std::time::Duration;
+
 use fastrand::Rng;
+use futures::StreamExt;
 use pulsora_query::{SqlParam, SqlRequest};
 
 use crate::world::World;
@@ -150,6 +153,36 @@ fn erased_rows_are_on_no_disk() {
     assert!(world.is_on_disk("plain-host"));
     world.check("SELECT count(*) AS n FROM t", "n\n15");
     world.check("ERASE FROM t WHERE host = 'secret-host'", "count\n0");
+}
+
+#[test]
+fn an_erasure_waits_for_queries_of_its_table_alone() {
+    let world = World::with(|options| options.cache_bytes = 8 << 20);
+    world.sql("CREATE TABLE t (time TIMESTAMP, host TAG)");
+    world.sql("INSERT INTO t VALUES ('2024-01-01', 'secret-host'), ('2024-01-01', 'plain-host')");
+    world.flush();
+    world.write_numbers("numbers", 300_000);
+    world.flush();
+    let select = SqlRequest::new("default", "SELECT value, noise FROM numbers");
+    let mut slow = world.runtime.block_on(world.query.sql(select.clone())).unwrap().batches;
+    let first = world.runtime.block_on(slow.next()).unwrap().unwrap();
+    world.check("ERASE FROM t WHERE host = 'secret-host'", "count\n1");
+    assert!(!world.is_on_disk("secret-host"));
+    let rest =
+        world.runtime.block_on(slow.map(|batch| batch.unwrap().num_rows()).collect::<Vec<_>>());
+    assert_eq!(first.num_rows() + rest.iter().sum::<usize>(), 300_000);
+
+    let slow = world.runtime.block_on(world.query.sql(select)).unwrap();
+    let erase = SqlRequest::new("default", "ERASE FROM numbers WHERE value = 5");
+    let erase = world.runtime.block_on(async {
+        let mut erase = Box::pin(world.query.sql(erase));
+        let soon = tokio::time::timeout(Duration::from_millis(500), &mut erase).await;
+        assert!(soon.is_err(), "somebody still reads it");
+        drop(slow);
+        erase.await
+    });
+    assert!(erase.is_ok());
+    world.check("SELECT count(*) AS n FROM numbers", "n\n299999");
 }
 
 #[test]

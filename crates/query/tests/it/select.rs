@@ -57,6 +57,20 @@ fn groups_ctes_windows_unions_and_values_work() {
          3",
     );
     world.check("SELECT 1 + 1 AS two", "two\n2");
+    world.check(
+        "SELECT cast(state AS DOUBLE), State::TEXT, state, try_cast(host AS INT) FROM sensor WHERE state < 3 ORDER BY state",
+        "CAST(state AS DOUBLE) | State::TEXT | state | TRY_CAST(host AS INT)
+         1.0 | 1 | 1 |
+         2.0 | 2 | 2 | ",
+    );
+    world.check(
+        "SELECT DISTINCT CAST(temperature AS BIGINT) FROM sensor ORDER BY 1 LIMIT 2",
+        "CAST(temperature AS BIGINT)\n1\n2",
+    );
+    world.check(
+        "SELECT CAST(temperature AS BIGINT) % 2 AS odd, CAST(max(state) AS DOUBLE) FROM sensor GROUP BY odd ORDER BY odd",
+        "odd | CAST(max(state) AS DOUBLE)\n0 | 4.0\n1 | 5.0",
+    );
 }
 
 #[test]

@@ -1,31 +1,35 @@
 //! The end of an erasure: its rows are gone for readers, now their bytes leave the disk.
 //!
 //! Where bytes of a row may be: in the objects of segments that held it (rewritten, then removed when
-//! the last snapshot ends), in log files up to the one that was open (removed once everything in them
-//! is in segments), in manifest files (tag values in bounds of removed segments; replaced by a
-//! checkpoint). All of them are looked for by name at the end.
+//! the last snapshot ends), in outputs of rewrites that began before (discarded when they end), in log
+//! files up to the one that was open (removed once everything in them is in segments), in manifest files
+//! (tag values in bounds of removed segments; replaced by a checkpoint). All of them are looked for by name
+//! at the end.
 //!
 //! Not responsible for what the file system keeps of removed files, nor for copies made elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pulsora_model::{Error, Result, SegmentId};
+use pulsora_model::{Error, Result, SegmentId, TableId};
 use tokio::sync::oneshot;
 
+use super::remains::remains;
 use crate::engine::{Receipt, Shared};
-use crate::read::Published;
-use crate::segment::{ALIGNMENT, SegmentMeta};
+use crate::segment::SegmentMeta;
 
 /// An erasure whose rows are gone.
 pub(crate) struct Erasure {
+    table: TableId,
+    /// How many had been committed with it.
+    number: u64,
     /// Objects that hold bytes of its rows.
     objects: BTreeSet<String>,
     /// The last log file that may.
     log_through: u64,
     /// The manifest's last edit that may, once no segment does: a checkpoint replaces it.
     edit_through: Option<u64>,
-    /// Whether `objects` has those that hold bytes of segments which went earlier.
+    /// Whether `objects` has those that hold bytes of segments which no version names any more.
     knows_all: bool,
     /// The segments that have been asked to be rewritten for it.
     demanded: BTreeSet<SegmentId>,
@@ -34,15 +38,18 @@ pub(crate) struct Erasure {
 }
 
 impl Erasure {
-    /// Begins when an edit has taken the last rows from `segments`: those that the erasure has hit, and all
-    /// others of its table that have lost rows.
+    /// Begins when an edit, that of the `number`-th erasure of this process, has taken the last rows from
+    /// `segments` of a table: those that the erasure has hit, and all others that have lost rows.
     pub fn new<'a>(
+        (table, number): (TableId, u64),
         segments: impl Iterator<Item = &'a Arc<SegmentMeta>>,
         log_through: u64,
         receipt: Receipt,
         reply: oneshot::Sender<Result<Receipt>>,
     ) -> Erasure {
         Erasure {
+            table,
+            number,
             objects: segments.flat_map(|meta| meta.objects()).map(str::to_owned).collect(),
             log_through,
             edit_through: None,
@@ -60,7 +67,7 @@ impl Erasure {
     pub fn advance(&mut self, shared: &Shared) -> Result<bool> {
         let published = shared.published.load();
         if !std::mem::replace(&mut self.knows_all, true) {
-            self.objects.extend(with_gaps(shared, &published)?);
+            self.objects.extend(remains(&*shared.store, &published.version, self.table)?);
         }
         let segments = published.version.tables.values().flat_map(|table| &table.segments);
         let held: BTreeSet<SegmentId> = segments
@@ -75,7 +82,7 @@ impl Erasure {
         if let Some(error) = shared.demands.failure(&self.demanded) {
             return Err(error.context("the rows are deleted; their bytes are still there"));
         }
-        if !self.demanded.is_empty() {
+        if !self.demanded.is_empty() || self.is_being_rewritten(shared) {
             return Ok(false);
         }
         let edit_through = *self.edit_through.get_or_insert(published.version.number);
@@ -87,6 +94,12 @@ impl Erasure {
             return Ok(false);
         }
         self.objects_are_gone(shared)
+    }
+
+    /// Whether a rewrite is under way that may have read its rows.
+    fn is_being_rewritten(&self, shared: &Shared) -> bool {
+        let mut running = shared.jobs.running().into_iter();
+        running.any(|job| job.plan.table == self.table && job.erasures < self.number)
     }
 
     fn objects_are_gone(&self, shared: &Shared) -> Result<bool> {
@@ -112,32 +125,4 @@ impl Erasure {
         // A caller that has left needs no answer.
         let _left = self.reply.send(outcome);
     }
-}
-
-/// Objects of several segments of which some have gone: their bytes go with the last of them.
-fn with_gaps(shared: &Shared, published: &Published) -> Result<Vec<String>> {
-    let mut held: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
-    for segment in published.version.tables.values().flat_map(|table| &table.segments) {
-        let (meta, from) = (&segment.meta, segment.meta.offset);
-        held.entry(&meta.object).or_default().push((from, from + meta.length));
-    }
-    let names = shared.store.list("hot/");
-    let names = names.map_err(|e| Error::io("look for the objects of erased rows", e))?;
-    let gaps = names.into_iter().filter(|(name, length)| {
-        held.get_mut(name.as_str()).is_some_and(|ranges| has_gap(ranges, *length))
-    });
-    Ok(gaps.map(|(name, _)| name).collect())
-}
-
-/// Whether something else lies in an object beside these ranges of bytes.
-fn has_gap(ranges: &mut [(u64, u64)], length: u64) -> bool {
-    ranges.sort_unstable();
-    let mut at = 0_u64;
-    for (from, to) in ranges {
-        if *from > at.next_multiple_of(ALIGNMENT as u64) {
-            return true;
-        }
-        at = at.max(*to);
-    }
-    at < length
 }

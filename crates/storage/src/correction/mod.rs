@@ -2,7 +2,8 @@
 //!
 //! `ask.rs` what is asked · `queue.rs` corrections on their way, and what they forbid meanwhile ·
 //! `resolve.rs` a correction → delete bitmaps, segments that go whole and rows in their new shape ·
-//! `run.rs` the task · `erase.rs` when the bytes of erased rows are gone as well.
+//! `run.rs` the task · `erase.rs` when the bytes of erased rows are gone as well · `remains.rs` where
+//! those may lie that no version shows any more.
 //!
 //! A correction seals and flushes the memtables of its table, so that everything it hits lies in
 //! segments; the rows it hits are found by a scan, and one manifest edit makes it durable and visible.
@@ -17,6 +18,7 @@
 mod ask;
 mod erase;
 mod queue;
+mod remains;
 mod resolve;
 pub(crate) mod run;
 

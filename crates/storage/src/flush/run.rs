@@ -429,17 +429,16 @@ impl Flusher {
             }
             return;
         }
-        if job.log_through.is_some() {
-            // Behind the edit: a rewrite that knows of this one has not read what it took.
-            self.shared.counters.erasures.fetch_add(1, Ordering::AcqRel);
-        }
         let receipt = Receipt { sequence: job.sequence, rows, changed: rows > 0, duplicate: false };
-        match job.log_through {
-            None => self.shared.corrections.finish(job, Ok(receipt)),
-            Some(log_through) => self.shared.corrections.finish_later(job, |job| {
-                Erasure::new(touched.iter(), log_through, receipt, job.reply)
-            }),
-        }
+        let Some(log_through) = job.log_through else {
+            self.shared.corrections.finish(job, Ok(receipt));
+            return;
+        };
+        // Behind the edit: a rewrite that knows of this one has not read what it took.
+        let number = self.shared.counters.erasures.fetch_add(1, Ordering::AcqRel) + 1;
+        self.shared.corrections.finish_later(job, |job| {
+            Erasure::new((job.table, number), touched.iter(), log_through, receipt, job.reply)
+        });
     }
 
     /// Writes a checkpoint that somebody waits for; a failure is tried again.

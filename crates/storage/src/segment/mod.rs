@@ -27,12 +27,13 @@ pub use hot::CacheFigures;
 pub(crate) use hot::{
     ABSENT, ALIGNMENT, BoundPredicate, CacheKey, CachePart, HotColumn, HotDraft, HotOptions,
     HotSegment, HotWriter, HourEntry, HourPart, HourTotals, KeyedRows, PAGE_ROWS, PAGES_MAX,
-    PagedColumn, RowSelect, SegmentBytes, SeriesSet, page_and_row, place, row_place,
+    PagedColumn, RowSelect, SegmentBytes, SeriesSet, hot_segments_in, page_and_row, place,
+    row_place,
 };
 pub use index::{KeyRanges, SegmentAsk, SegmentIndex, SegmentView};
 pub use meta::{IdIndexMeta, IntBounds, SegmentFormat, SegmentMeta};
 pub use path::period;
-pub(crate) use path::{bundle_object, hot_object};
+pub(crate) use path::{bundle_object, hot_object, table_of_object};
 pub(crate) use read::{Listed, ReadSpec, RowChoice};
 pub(crate) use segment::{Segment, SegmentFile};
 

@@ -14,7 +14,7 @@
 
 use chrono::{DateTime, Datelike, Timelike};
 use pulsora_model::partition::{DAY_NS, HOUR_NS, Window};
-use pulsora_model::{Name, SegmentId, TableSchema};
+use pulsora_model::{Name, SegmentId, TableId, TableSchema};
 
 /// Longest encoded name in a directory.
 const DIRECTORY_NAME_BYTES_MAX: usize = 100;
@@ -77,6 +77,12 @@ pub(crate) fn hot_object(database: &Name, schema: &TableSchema, id: SegmentId) -
 /// The name of an object that holds several hot segments, of which `id` is the first.
 pub(crate) fn bundle_object(id: SegmentId) -> String {
     format!("hot/{id}.hot")
+}
+
+/// The table that an object belongs to by its name; `None` for those that hold segments of several.
+pub(crate) fn table_of_object(object: &str) -> Option<TableId> {
+    let (_, id) = object.split('/').nth(2)?.rsplit_once('~')?;
+    u32::from_str_radix(id, 16).ok().map(TableId)
 }
 
 /// The name of the row id index that belongs to a segment object.

@@ -1,5 +1,6 @@
 //! Rows that are deleted, erased or changed after they were stored.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -412,6 +413,57 @@ fn a_merge_of_rows_that_are_erased_meanwhile_is_given_up() {
         overtaken += machine.engine.stats().compactions_overtaken;
     }
     assert!(overtaken > 0, "no rewrite was overtaken");
+}
+
+#[test]
+fn an_erasure_waits_for_those_who_read_its_rows_and_for_nobody_else() {
+    let day = 86_400_000_000_000;
+    for seed in 0..20 {
+        let machine = Machine::of_seed(seed, no_rewrites());
+        let row = |host: &str, at: i64| Row::at(at).tag("host", host).field("v", at);
+        // In objects with segments of both tables, of which some have gone while somebody reads the other table.
+        machine.rows("t", &[row("secret", 1), row("a", 2)]);
+        machine.rows("u", &[row("a", 1), row("a", 400 * day)]);
+        machine.flush();
+        machine.answer(machine.engine.compact(&CompactFilter::default()).unwrap()).unwrap();
+        let reads_t = machine.engine.snapshot();
+        let rest = Correction { table: name("u"), ..correction(times(0, day), Change::Delete) };
+        machine.answer(machine.engine.correct(rest)).unwrap();
+        machine.rows("t", &[row("a", 3)]);
+        machine.flush();
+        machine.answer(machine.engine.compact(&CompactFilter::default()).unwrap()).unwrap();
+
+        let mut erase = machine.engine.correct(correction(host(&machine, "secret"), Change::Erase));
+        machine.pass(Duration::from_secs(60));
+        assert!(erase.try_take().is_none(), "what was merged away is still read, seed {seed}");
+        assert_eq!(lines(&reads_t, &Scan::all(schema(&machine).id)).unwrap().len(), 2);
+        assert!(holds(&machine, "secret"), "seed {seed}");
+        drop(reads_t);
+        machine.pass(Duration::from_secs(1));
+        machine.answer(erase).unwrap();
+        assert!(!holds(&machine, "secret"), "seed {seed}");
+
+        machine.rows("u", &[row("a", 1), row("a", 500 * day)]);
+        machine.flush();
+        let reads_u = machine.engine.snapshot();
+        let rest = Correction { table: name("u"), ..correction(times(0, day), Change::Delete) };
+        machine.answer(machine.engine.correct(rest)).unwrap();
+        machine.rows("t", &[row("hidden", 4)]);
+        machine.flush();
+        machine
+            .answer(machine.engine.correct(correction(host(&machine, "hidden"), Change::Erase)))
+            .unwrap();
+        assert!(!holds(&machine, "hidden"), "seed {seed}");
+        assert_eq!(reads_u.table("default", "u").unwrap().columns.len(), 3);
+    }
+}
+
+/// Whether some object has these bytes.
+fn holds(machine: &Machine, text: &str) -> bool {
+    let has = |path: &PathBuf| {
+        machine.bytes(path).windows(text.len()).any(|bytes| bytes == text.as_bytes())
+    };
+    machine.objects().iter().any(has)
 }
 
 #[test]

@@ -128,7 +128,7 @@ pub(crate) use keyed::{
     KeyedRows, PAGE_ROWS, PAGES_MAX, PagedColumn, page_and_row, place as row_place,
 };
 pub(crate) use open::OpenSegments;
-pub(crate) use place::{HotDraft, place};
+pub(crate) use place::{HotDraft, hot_segments_in, place};
 pub(crate) use predicate::BoundPredicate;
 pub(crate) use reader::{HotColumn, HotSegment};
 pub(crate) use rows::HotRows;

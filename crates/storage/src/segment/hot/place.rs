@@ -1,6 +1,6 @@
 //! Where the bytes of hot segments go: alone into an object, or several small ones into one.
 
-use super::format::ALIGNMENT;
+use super::format::{ALIGNMENT, Header};
 use crate::segment::meta::SegmentMeta;
 
 /// A finished hot segment without a place. Its object has no name and starts with it.
@@ -31,4 +31,9 @@ pub(crate) fn place(drafts: Vec<HotDraft>, object: &str) -> (Vec<u8>, Vec<Segmen
         }
     }
     (bytes, metas)
+}
+
+/// The headers of the hot segments that begin in `bytes`, a part of such an object which begins where a segment may.
+pub(crate) fn hot_segments_in(bytes: &[u8]) -> impl Iterator<Item = Header> {
+    (0..bytes.len()).step_by(ALIGNMENT).filter_map(|at| Header::decode(&bytes[at..]).ok())
 }
