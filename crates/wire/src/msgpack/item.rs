@@ -69,6 +69,7 @@ impl<'a> Item<'a> {
             return Ok(None);
         };
         let mut item = Item::default();
+        let (mut name, mut time) = (None, None);
         for _ in 0..pairs {
             let key = key(reader)?;
             if key == b"columns" {
@@ -79,7 +80,9 @@ impl<'a> Item<'a> {
             reader.skip()?;
             let slot = match key {
                 b"m" => &mut item.m,
+                b"name" => &mut name,
                 b"t" => &mut item.t,
+                b"time" => &mut time,
                 b"h" => &mut item.h,
                 b"f" => &mut item.f,
                 b"fields" => &mut item.fields,
@@ -90,6 +93,8 @@ impl<'a> Item<'a> {
             let is_nil = value.rest().first() == Some(&NIL);
             *slot = (!is_nil).then_some(value);
         }
+        item.m = item.m.or(name);
+        item.t = item.t.or(time);
         Ok(Some(item))
     }
 }

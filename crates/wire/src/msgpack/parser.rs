@@ -38,7 +38,13 @@ pub fn parse(body: &[u8], options: &MsgpackOptions, schemas: &dyn SchemaLookup) 
         Token::Array(_) => parser.list(&mut reader)?,
         Token::Map(_) => match Item::read(&mut reader)? {
             Some(Item { batch: Some(mut batch), .. }) => parser.list(&mut batch)?,
-            item => parser.next(item)?,
+            item => {
+                parser.next(item)?;
+                while !reader.at_end() && matches!(reader.clone().token()?, Token::Map(_)) {
+                    let item = Item::read(&mut reader)?;
+                    parser.next(item)?;
+                }
+            }
         },
         other => {
             let message = format!("expected a map or an array, found {}", other.noun());

@@ -352,6 +352,34 @@ fn bad_items_are_listed_and_lose_no_good_ones() {
 }
 
 #[test]
+fn items_may_follow_each_other_as_telegraf_sends_them() {
+    let metric = |host: &str, time: [u8; 10]| {
+        let mut body =
+            pack(&json!({"name": "cpu", "tags": {"host": host}, "fields": {"f": 0.5, "n": 1}}));
+        body[0] += 1;
+        body.extend(b"\xa4time");
+        body.extend(time);
+        body
+    };
+    let first = metric("a", [0xd7, 0xff, 0, 0, 0, 8, 0, 0, 0, 5]);
+    let second = metric("b", [0xd7, 0xff, 0, 0, 0, 0, 0, 0, 0, 6]);
+    let rows =
+        "cpu/upsert[host=a] f=0.5,n=1i 5000000002\ncpu/upsert[host=b] f=0.5,n=1i 6000000000\n";
+    assert_eq!(read_bytes(&[&first[..], &second].concat(), &NS), rows);
+    let bad = pack(&json!({"name": "cpu"}));
+    let got = read_bytes(&[&first[..], &bad, &second].concat(), &NS);
+    assert!(got.starts_with(rows) && got.contains("! index 1"), "{got}");
+    for end in [&[0xc0][..], &[0x91, 0xc0], &first[..first.len() - 1]] {
+        let got = read_bytes(&[&first[..], end].concat(), &NS);
+        assert!(got.starts_with("malformed_body: "), "{end:x?} gave {got}");
+    }
+    assert_eq!(
+        read(json!({"m": "m", "name": "other", "t": 7, "time": 8, "f": [1]})),
+        read(json!({"m": "m", "t": 7, "f": [1]}))
+    );
+}
+
+#[test]
 fn what_is_not_messagepack_stores_nothing() {
     let whole = pack(&json!([{"m": "m", "f": [1]}]));
     for cut in 1..whole.len() {
