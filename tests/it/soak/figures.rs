@@ -1,5 +1,5 @@
-//! What the soak costs from when its tables are there: bytes written for the bytes that came, bytes kept for the bytes that are needed, and
-//! the longest wait of a write.
+//! What the soak costs from when its tables are there: bytes written for the bytes that came, bytes kept for the bytes that are needed,
+//! the longest wait of a write, and memory.
 
 use std::path::Path;
 
@@ -88,5 +88,9 @@ pub fn print(tally: &Tally, seconds: u64, [before, busy, at_rest]: [Disk; 3]) {
         mb(busy.segments),
         mb(at_rest.segments)
     );
-    println!("longest write: {:.0} ms", read(&tally.write_us_max) as f64 / 1e3);
+    println!(
+        "longest write: {:.0} ms; at most {:.0} MB of anonymous memory",
+        read(&tally.write_us_max) as f64 / 1e3,
+        mb(read(&tally.memory_max))
+    );
 }

@@ -47,6 +47,9 @@ trait Owner {
 const STEPS: usize = 15;
 const LOOKS: usize = 12;
 
+/// `memory.limit`, bytes.
+const MEMORY_LIMIT: u64 = 512_000_000;
+
 #[test]
 fn everything_together_is_what_the_models_say() {
     let seconds = number("PULSORA_SOAK_SECONDS", 40);
@@ -78,6 +81,8 @@ fn everything_together_is_what_the_models_say() {
         snapshot::change(&session());
         let since = Instant::now();
         while since.elapsed() < Duration::from_secs(seconds) && !tally.is_over() {
+            let memory = server.anonymous_memory().unwrap_or(0);
+            tally.memory_max.fetch_max(memory, Ordering::Relaxed);
             std::thread::sleep(Duration::from_millis(50));
         }
         drop(end);
@@ -96,12 +101,14 @@ fn everything_together_is_what_the_models_say() {
     let (status, output) = server.terminate();
     assert!(status.success(), "{status}: {output}");
     every_file_is_named(&data);
+    let most = Tally::read(&tally.memory_max);
+    assert!(most < MEMORY_LIMIT, "{most} bytes of anonymous memory");
 }
 
 /// Small limits, so that everything happens often.
 fn launch(data: &Path) -> Launch {
     Launch::new(data)
-        .set("memory.limit", "512MB")
+        .set("memory.limit", &MEMORY_LIMIT.to_string())
         .set("storage.flush_bytes", "1MiB")
         .set("storage.flush_age", "2s")
         .set("storage.hot_for", "4s")

@@ -21,6 +21,8 @@ pub struct Tally {
     pub refused: AtomicU64,
     /// Longest time from the first try of a write to its acknowledgement, and the sum of all.
     pub write_us_max: AtomicU64,
+    /// The most anonymous memory of the server that was seen, bytes; 0 where the system does not tell.
+    pub memory_max: AtomicU64,
 }
 
 impl Tally {
