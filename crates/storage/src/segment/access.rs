@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 use pulsora_codec::Codecs;
 use pulsora_env::Store;
 
-use super::hot::{BlockCache, OpenSegments, SeriesPool};
+use super::hot::{BlockCache, SeriesPool};
 use super::object::Object;
+use super::open::OpenParts;
 
 /// The shipped size of the cache.
 #[cfg(test)]
@@ -23,8 +24,8 @@ pub(crate) struct SegmentAccess {
     pub cache: BlockCache,
     /// The codecs of hot segments.
     pub codecs: Arc<Codecs>,
-    /// Hot segments that stay open.
-    pub open: OpenSegments,
+    /// What stays open of segments.
+    pub open: OpenParts,
     /// The series of hot segments in use.
     pub series: SeriesPool,
     /// The objects in use, by name, so that the segments of one object share it.
@@ -51,7 +52,7 @@ impl SegmentAccess {
             store,
             mapped,
             cache: BlockCache::new(cache_bytes - cache_bytes / 2),
-            open: OpenSegments::new(cache_bytes / 2),
+            open: OpenParts::new(cache_bytes / 2),
             codecs,
             series: SeriesPool::default(),
             objects: Mutex::default(),

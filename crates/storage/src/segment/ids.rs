@@ -178,6 +178,11 @@ impl IdIndex {
         })
     }
 
+    /// Bytes held, about.
+    pub fn size_bytes(&self) -> usize {
+        self.filter.len() + self.blocks.len() + self.directory.len() * size_of::<(u64, u32)>()
+    }
+
     /// The row that has this id.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! `access.rs` what the segments of one engine share · `meta.rs` is what the manifest says of a segment · `segment.rs` a segment of a version with its
 //! file and its delete bitmap · `path.rs` object names · `draft.rs` what is known before the rows ·
 //! `object.rs` an object of
-//! the store · `ids.rs` the (id → row) index format · `index.rs` which segments a scan opens · `stored.rs` which columns are stored · `read.rs` what is read of a segment, in any format ·
+//! the store · `open.rs` what stays open of segments · `ids.rs` the (id → row) index format · `index.rs` which segments a scan opens · `stored.rs` which columns are stored · `read.rs` what is read of a segment, in any format ·
 //! `hot/` native segments · `cold/` Parquet segments.
 
 mod access;
@@ -14,6 +14,7 @@ mod ids;
 mod index;
 mod meta;
 mod object;
+mod open;
 mod path;
 mod read;
 #[allow(clippy::module_inception, reason = "one noun per file, and this is the noun")]

@@ -1,9 +1,8 @@
 //! A segment of a version: what the manifest says of it, its open file and its delete bitmap.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use pulsora_env::read_exact_at;
 use pulsora_model::{Error, Result};
@@ -15,6 +14,7 @@ use super::hot::{BlockCache, HotSegment, SegmentBytes};
 use super::ids::IdIndex;
 use super::meta::{IdIndexMeta, SegmentMeta};
 use super::object::Object;
+use super::open::{Part, Slot};
 
 /// A segment in a version. Cloning shares the file.
 #[derive(Clone)]
@@ -40,15 +40,17 @@ pub(crate) struct SegmentFile {
     pub(super) object: Arc<Object>,
     /// The object of the row id index, where it is one of its own.
     ids_object: Option<Arc<Object>>,
-    /// Parquet: footer and page indexes, read and checked on first touch.
-    pub(super) footer: OnceLock<ArrowReaderMetadata>,
+    /// Parquet: footer and page indexes, checked.
+    pub(super) footer: Slot<Part<ArrowReaderMetadata>>,
+    /// Parquet without checksums of pieces: whether that of the whole has been verified.
+    pub(super) verified: AtomicBool,
     /// Parquet: the checksums of its pieces.
     pub(super) pieces: Option<Arc<Pieces>>,
-    /// Hot: the opened segment, while somebody reads it or it is kept open. Guards only which one it is.
-    hot: Mutex<Weak<HotSegment>>,
-    access: Arc<SegmentAccess>,
-    /// The row id index, read and checked on first use.
-    ids: OnceLock<IdIndex>,
+    /// Hot: the opened segment.
+    hot: Slot<HotSegment>,
+    pub(super) access: Arc<SegmentAccess>,
+    /// The row id index, checked.
+    ids: Slot<Part<IdIndex>>,
     doomed: AtomicBool,
 }
 
@@ -61,10 +63,11 @@ impl SegmentFile {
             pieces: Pieces::of(&meta).map(Arc::new),
             ids_object: ids.map(|ids| access.object(&ids.object)),
             meta,
-            footer: OnceLock::new(),
-            hot: Mutex::default(),
+            footer: Slot::default(),
+            verified: AtomicBool::new(false),
+            hot: Slot::default(),
             access: Arc::clone(access),
-            ids: OnceLock::new(),
+            ids: Slot::default(),
             doomed: AtomicBool::new(false),
         }
     }
@@ -88,10 +91,10 @@ impl SegmentFile {
     /// `corrupt` when it is damaged or missing, `unsupported_format` when a codec is not registered,
     /// `io_error`.
     pub fn hot(&self) -> Result<Arc<HotSegment>> {
-        if let Some(hot) = self.hot.lock().upgrade() {
-            hot.note_use();
-            return Ok(hot);
-        }
+        self.hot.get(&self.access.open, || self.open_hot())
+    }
+
+    fn open_hot(&self) -> Result<HotSegment> {
         let (offset, length) = (self.meta.offset, self.meta.length);
         let map = if self.access.mapped { self.object.map()? } else { None };
         let bytes = match map {
@@ -102,32 +105,23 @@ impl SegmentFile {
             }
             None => SegmentBytes::Ranged { file: self.object.open()?, offset, length },
         };
-        let hot = HotSegment::open(&self.object.name, bytes, &self.access, Some(&self.meta))?;
-        let hot = Arc::new(hot);
-        let mut open = self.hot.lock();
-        // Another reader may have been faster.
-        if let Some(hot) = open.upgrade() {
-            return Ok(hot);
-        }
-        *open = Arc::downgrade(&hot);
-        drop(open);
-        self.access.open.keep(&hot);
-        Ok(hot)
+        HotSegment::open(&self.object.name, bytes, &self.access, Some(&self.meta))
     }
 
     /// The row id index; `None` for a segment of a table without row ids.
     ///
     /// # Errors
     /// `corrupt` when it is damaged or missing, `io_error`.
-    pub fn id_index(&self) -> Result<Option<&IdIndex>> {
+    pub fn id_index(&self) -> Result<Option<Arc<Part<IdIndex>>>> {
         let Some(meta) = &self.meta.ids else { return Ok(None) };
-        if let Some(index) = self.ids.get() {
-            return Ok(Some(index));
-        }
-        let index = self
-            .read_ids(meta)
-            .map_err(|error| error.context(format_args!("row id index {:?}", meta.object)))?;
-        Ok(Some(self.ids.get_or_init(|| index)))
+        let index = self.ids.get(&self.access.open, || {
+            let index = self.read_ids(meta);
+            let index = index
+                .map_err(|error| error.context(format_args!("row id index {:?}", meta.object)))?;
+            let bytes = index.size_bytes();
+            Ok(Part::new(index, bytes))
+        });
+        index.map(Some)
     }
 
     fn read_ids(&self, meta: &IdIndexMeta) -> Result<IdIndex> {
@@ -152,10 +146,10 @@ impl SegmentFile {
 }
 
 impl Drop for SegmentFile {
-    /// What is kept open of it would keep its bytes on disk.
     fn drop(&mut self) {
-        if let Some(hot) = self.hot.get_mut().upgrade() {
-            self.access.open.forget(&hot);
-        }
+        let kept = &self.access.open;
+        self.hot.forget(kept);
+        self.footer.forget(kept);
+        self.ids.forget(kept);
     }
 }

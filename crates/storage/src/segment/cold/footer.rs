@@ -1,4 +1,4 @@
-//! The bytes of a Parquet segment: ranged reads, its checksum on first touch, its footer kept once read.
+//! The bytes of a Parquet segment: ranged reads, its checksum on first touch, its footer.
 //!
 //! Invariants: nothing is decoded before the checksum of its bytes has been verified, piece by piece where the
 //! manifest has one for each, else that of the whole segment; no read leaves
@@ -19,6 +19,7 @@ use pulsora_env::{File, read_exact_at};
 use pulsora_model::Result;
 
 use crate::segment::meta::PIECE_BYTES;
+use crate::segment::open::Part;
 use crate::segment::{SegmentFile, SegmentMeta};
 
 /// A checksum reads this much at a time.
@@ -141,18 +142,21 @@ impl SegmentFile {
         self.verify(&self.range()?)
     }
 
-    /// Footer and page indexes. The first call verifies them, or all of a segment that has one checksum only.
-    pub(super) fn footer(&self, range: &Range) -> Result<&ArrowReaderMetadata> {
-        if let Some(footer) = self.footer.get() {
-            return Ok(footer);
-        }
-        if self.pieces.is_none() {
-            self.verify(range)?;
-        }
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let footer = self.guard(|| ArrowReaderMetadata::load(range, options))?;
-        self.check_rows(&footer)?;
-        Ok(self.footer.get_or_init(|| footer))
+    /// Footer and page indexes. Whoever reads them first verifies them, or all of a segment that has one checksum only.
+    pub(super) fn footer(&self, range: &Range) -> Result<ArrowReaderMetadata> {
+        let footer = self.footer.get(&self.access.open, || {
+            if self.pieces.is_none() && !self.verified.load(Ordering::Acquire) {
+                self.verify(range)?;
+                self.verified.store(true, Ordering::Release);
+            }
+            let options =
+                ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+            let footer = self.guard(|| ArrowReaderMetadata::load(range, options))?;
+            self.check_rows(&footer)?;
+            let bytes = footer.metadata().memory_size();
+            Ok(Part::new(footer, bytes))
+        });
+        footer.map(|footer| ArrowReaderMetadata::clone(&footer))
     }
 
     fn verify(&self, range: &Range) -> Result<()> {

@@ -68,7 +68,7 @@ impl ParquetRows {
     pub fn open(segment: &Segment, spec: ReadSpec) -> Result<ParquetRows> {
         let file = &segment.file;
         let range = file.range()?;
-        let footer = file.footer(&range)?.clone();
+        let footer = file.footer(&range)?;
         ScanCounters::add(&spec.counters.segments_read, 1);
         let by_id = file.guard(|| Ok(leaves_by_id(&footer)))?;
         let leaf = |id: ColumnId| by_id.get(&id).copied();

@@ -105,7 +105,6 @@ mod gather;
 mod hour_sums;
 mod hours;
 mod keyed;
-mod open;
 mod opening;
 mod place;
 mod predicate;
@@ -127,7 +126,6 @@ pub(crate) use hours::{HourEntry, HourPart};
 pub(crate) use keyed::{
     KeyedRows, PAGE_ROWS, PAGES_MAX, PagedColumn, page_and_row, place as row_place,
 };
-pub(crate) use open::OpenSegments;
 pub(crate) use place::{HotDraft, hot_segments_in, place};
 pub(crate) use predicate::BoundPredicate;
 pub(crate) use reader::{HotColumn, HotSegment};

@@ -23,6 +23,7 @@ use super::summary::Summary;
 use crate::segment::SegmentAccess;
 use crate::segment::meta::SegmentMeta;
 use crate::segment::object::{corrupt_object, read_error};
+use crate::segment::open::Opened;
 
 /// A hot segment that can be read.
 pub(crate) struct HotSegment {
@@ -90,6 +91,24 @@ impl Deref for ChunkBytes<'_> {
     }
 }
 
+impl Opened for HotSegment {
+    fn used(&self) -> &AtomicBool {
+        &self.used
+    }
+
+    fn own_bytes(&self) -> usize {
+        let entries = self.footer.chunks.len() * size_of::<ChunkEntry>();
+        self.row_starts.len() * size_of::<u32>()
+            + entries
+            + self.footer.hour_directory.length as usize
+    }
+
+    /// Its series: the same place is the same series.
+    fn shared(&self) -> Option<(usize, usize)> {
+        Some((Arc::as_ptr(&self.series) as usize, self.series.size_bytes()))
+    }
+}
+
 impl HotSegment {
     /// Opens the segment that `bytes` hold; `object` names them in messages. What the manifest says,
     /// if it says anything, must be true of it.
@@ -136,24 +155,6 @@ impl HotSegment {
             hours: OnceLock::new(),
             used: AtomicBool::new(false),
         })
-    }
-
-    /// Notes that it was asked for.
-    pub fn note_use(&self) {
-        self.used.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was asked for since the last call.
-    pub fn take_used(&self) -> bool {
-        self.used.swap(false, Ordering::Relaxed)
-    }
-
-    /// Bytes held, about, without its series.
-    pub fn own_bytes(&self) -> usize {
-        let entries = self.footer.chunks.len() * size_of::<ChunkEntry>();
-        self.row_starts.len() * size_of::<u32>()
-            + entries
-            + self.footer.hour_directory.length as usize
     }
 
     /// Which segment of which table it is, and its bounds of time.

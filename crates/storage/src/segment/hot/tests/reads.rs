@@ -12,6 +12,7 @@ use roaring::RoaringBitmap;
 
 use super::world::{World, open, plain, read, special_float};
 use crate::read::{FieldPredicate, FieldTest, FieldValue, ScanCounters, TagPredicate, TimeRange};
+use crate::segment::open::Opened;
 use crate::segment::{ReadSpec, RowChoice, Segment, SegmentAccess, SegmentFormat, place};
 
 #[test]
