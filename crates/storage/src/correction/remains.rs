@@ -88,10 +88,14 @@ mod tests {
 
     #[test]
     fn gaps_are_what_no_segment_holds() {
-        let of = |held: &[Range<u64>], length| gaps(&mut held.to_vec(), length);
-        assert_eq!(of(&[], 100), [0..100]);
-        assert_eq!(of(&[0..93, 96..100], 100), [0_u64..0; 0], "padding is none");
-        assert_eq!(of(&[96..100, 0..50], 100), [56..96]);
-        assert_eq!(of(&[8..50, 10..20], 61), [0..8, 56..61]);
+        let of = |held: &[(u64, u64)], length| {
+            let mut held: Vec<_> = held.iter().map(|(from, to)| *from..*to).collect();
+            let gaps = gaps(&mut held, length).into_iter();
+            gaps.map(|gap| (gap.start, gap.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[], 100), [(0, 100)]);
+        assert_eq!(of(&[(0, 93), (96, 100)], 100), [(0, 0); 0], "padding is none");
+        assert_eq!(of(&[(96, 100), (0, 50)], 100), [(56, 96)]);
+        assert_eq!(of(&[(8, 50), (10, 20)], 61), [(0, 8), (56, 61)]);
     }
 }

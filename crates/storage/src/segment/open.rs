@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn parts_stay_open_within_their_bound() {
         let kept = OpenParts::new(100);
-        let mut slots = [const { () }; 3].map(|()| Slot::<Part<usize>>::default());
+        let mut slots = [0; 3].map(|_| Slot::<Part<usize>>::default());
         let mut made = 0;
         let mut get = |slot: &Slot<Part<usize>>| {
             let part = slot.get(&kept, || {
