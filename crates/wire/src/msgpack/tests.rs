@@ -354,12 +354,10 @@ fn bad_items_are_listed_and_lose_no_good_ones() {
 #[test]
 fn items_may_follow_each_other_as_telegraf_sends_them() {
     let metric = |host: &str, time: [u8; 10]| {
-        let mut body =
-            pack(&json!({"name": "cpu", "tags": {"host": host}, "fields": {"f": 0.5, "n": 1}}));
-        body[0] += 1;
-        body.extend(b"\xa4time");
-        body.extend(time);
-        body
+        let name = [&b"\x84\xa4name"[..], &pack(&json!("cpu"))].concat();
+        let tags = [&b"\xa4tags"[..], &pack(&json!({"host": host}))].concat();
+        let fields = [&b"\xa6fields"[..], &pack(&json!({"f": 0.5, "n": 1}))].concat();
+        [&name[..], b"\xa4time", &time, &tags, &fields].concat()
     };
     let first = metric("a", [0xd7, 0xff, 0, 0, 0, 8, 0, 0, 0, 5]);
     let second = metric("b", [0xd7, 0xff, 0, 0, 0, 0, 0, 0, 0, 6]);
