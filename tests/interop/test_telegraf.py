@@ -84,6 +84,7 @@ def send(telegraf, server, tmp_path_factory):
         config.write_text(f"""
 [agent]
   omit_hostname = true
+  precision = "1ns"
 [[inputs.file]]
   files = ["{directory}/lines"]
   data_format = "influx"
