@@ -101,6 +101,19 @@ async fn a_cancelled_answer_never_ends_its_body_validly() {
     bed.server.shutdown().await.unwrap();
 }
 
+/// The pool, once so many queries are in its queue: they are on the list as waiting a moment before.
+async fn pool_with(bed: &Bed, queued: u64) -> Value {
+    let begun = std::time::Instant::now();
+    loop {
+        let pool = bed.get("/api/v1/monitoring/pool").await.expect(200).json();
+        if pool["queue_depth"] == queued {
+            return pool;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "never {queued} in the queue: {pool}");
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn urgent_queries_overtake_others_and_a_full_queue_refuses() {
     let bed = bed(&[("query.concurrency", "1"), ("query.queue", "3")]).await;
@@ -113,8 +126,7 @@ async fn urgent_queries_overtake_others_and_a_full_queue_refuses() {
         let high = bed.send("GET", "/tables/t/count", &high, b"");
         let operator = async {
             let waiting = listed(&bed, "waiting", 3).await;
-            let pool = bed.get("/api/v1/monitoring/pool").await.expect(200).json();
-            assert_eq!(pool["queue_depth"], 3);
+            let pool = pool_with(&bed, 3).await;
             assert_eq!(pool["queue_size"], 3);
             let depths = json!({"critical": 0, "high": 1, "normal": 1, "low": 1});
             assert_eq!(pool["queue_by_priority"], depths);
