@@ -37,14 +37,6 @@ pub(crate) struct Names<'a> {
     ctes: Vec<(String, Columns)>,
 }
 
-/// Gives a conversion its text as name: the planner would call it like what it converts, and refuse both in one SELECT.
-fn name_cast(item: &mut SelectItem) {
-    if let SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }) = item {
-        let alias = Ident::with_quote('"', expr.to_string());
-        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-    }
-}
-
 /// What one SELECT sees.
 #[derive(Clone, Default)]
 struct Scope {
@@ -482,6 +474,14 @@ fn information_schema(name: &mut ObjectName) -> Result<Option<Relation>> {
 fn alias_columns(alias: &TableAlias) -> Columns {
     (!alias.columns.is_empty())
         .then(|| alias.columns.iter().map(|column| column.name.value.clone()).collect())
+}
+
+/// Gives a conversion its text as name: the planner would call it like what it converts, and refuse both in one SELECT.
+fn name_cast(item: &mut SelectItem) {
+    if let SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }) = item {
+        let alias = Ident::with_quote('"', expr.to_string());
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
 }
 
 fn aliased(alias: &Option<TableAlias>, relation: Relation) -> Relation {

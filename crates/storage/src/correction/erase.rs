@@ -14,7 +14,7 @@ use std::sync::Arc;
 use pulsora_model::{Error, Result, SegmentId, TableId};
 use tokio::sync::oneshot;
 
-use super::remains::remains;
+use super::remains::{objects, remains};
 use crate::engine::{Receipt, Shared};
 use crate::segment::SegmentMeta;
 
@@ -69,7 +69,7 @@ impl Erasure {
         if !std::mem::replace(&mut self.knows_all, true) {
             self.objects.extend(remains(&*shared.store, &published.version, self.table)?);
         }
-        let segments = published.version.tables.values().flat_map(|table| &table.segments);
+        let segments = published.version.segments();
         let held: BTreeSet<SegmentId> = segments
             .filter(|segment| segment.meta.objects().any(|object| self.objects.contains(object)))
             .map(|segment| segment.meta.id)
@@ -103,14 +103,8 @@ impl Erasure {
     }
 
     fn objects_are_gone(&self, shared: &Shared) -> Result<bool> {
-        for prefix in ["hot/", "cold/"] {
-            let names = shared.store.list(prefix);
-            let names = names.map_err(|e| Error::io("look for the objects of erased rows", e))?;
-            if names.iter().any(|(name, _)| self.objects.contains(name)) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let objects = objects(&*shared.store)?;
+        Ok(!objects.iter().any(|(name, _)| self.objects.contains(name)))
     }
 
     /// Answers it, after what it demanded is taken back.

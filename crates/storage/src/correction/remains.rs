@@ -20,25 +20,36 @@ type Held<'v> = HashMap<&'v str, Vec<Range<u64>>>;
 /// # Errors
 /// `io_error`.
 pub(super) fn remains(store: &dyn Store, version: &Version, table: TableId) -> Result<Vec<String>> {
-    let failed = |error| Error::io("look for the objects of erased rows", error);
     let mut held = held(version);
     let mut remains = Vec::new();
-    for prefix in ["hot/", "cold/"] {
-        for (name, length) in store.list(prefix).map_err(failed)? {
-            let gaps = gaps(held.get_mut(name.as_str()).map_or(&mut [], Vec::as_mut_slice), length);
-            if gaps.is_empty() {
-                continue;
-            }
-            let has_rows = match table_of_object(&name) {
-                Some(owner) => owner == table,
-                None => shows(store, &name, &gaps, table).map_err(failed)?,
-            };
-            if has_rows {
-                remains.push(name);
-            }
+    for (name, length) in objects(store)? {
+        let gaps = gaps(held.get_mut(name.as_str()).map_or(&mut [], Vec::as_mut_slice), length);
+        if gaps.is_empty() {
+            continue;
+        }
+        let has_rows = match table_of_object(&name) {
+            Some(owner) => owner == table,
+            None => shows(store, &name, &gaps, table).map_err(failed)?,
+        };
+        if has_rows {
+            remains.push(name);
         }
     }
     Ok(remains)
+}
+
+/// Names and lengths of the objects of segments.
+///
+/// # Errors
+/// `io_error`.
+pub(super) fn objects(store: &dyn Store) -> Result<Vec<(String, u64)>> {
+    let mut objects = store.list("hot/").map_err(failed)?;
+    objects.extend(store.list("cold/").map_err(failed)?);
+    Ok(objects)
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::io("look for the objects of erased rows", error)
 }
 
 fn held(version: &Version) -> Held<'_> {

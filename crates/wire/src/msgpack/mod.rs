@@ -20,7 +20,8 @@
 //!
 //! The column `time` (or the one that bears the name of the table's time column) holds the times; if
 //! it is missing, now. `h` is the tag `host` (an int n is `host_n`), `f` are the fields `field_0`,
-//! `field_1`, … `name` and `time` mean `m` and `t` where those are missing, as Telegraf sends them. Items that declare tags make upsert tables, others append tables.
+//! `field_1`, … `name` and `time` mean `m` and `t` where those are missing, as Telegraf sends them.
+//! Items that declare tags make upsert tables, others append tables.
 //!
 //! | first byte | type | then |
 //! |---|---|---|

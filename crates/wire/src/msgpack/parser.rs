@@ -41,8 +41,7 @@ pub fn parse(body: &[u8], options: &MsgpackOptions, schemas: &dyn SchemaLookup) 
             item => {
                 parser.next(item)?;
                 while !reader.at_end() && matches!(reader.clone().token()?, Token::Map(_)) {
-                    let item = Item::read(&mut reader)?;
-                    parser.next(item)?;
+                    parser.next(Item::read(&mut reader)?)?;
                 }
             }
         },
@@ -71,8 +70,7 @@ impl<'a> Parser<'a, '_> {
             return Err(reader.error("batch is not an array").into());
         };
         for _ in 0..len {
-            let item = Item::read(reader)?;
-            self.next(item)?;
+            self.next(Item::read(reader)?)?;
         }
         Ok(())
     }
