@@ -18,6 +18,13 @@ async fn sql(bed: &Bed, body: Value) -> Answer {
     bed.post("/api/v1/query", "application/json", body.to_string()).await
 }
 
+/// What the endless query ends with; printed, because a test waits in vain for others once it has ended early.
+async fn endless(bed: &Bed, priority: &str) -> Answer {
+    let answer = sql(bed, json!({"sql": ENDLESS, "priority": priority})).await;
+    println!("the endless query ended: {}", answer.text());
+    answer
+}
+
 /// The queries in a state, once there are so many.
 async fn listed(bed: &Bed, state: &str, count: usize) -> Vec<Value> {
     let begun = std::time::Instant::now();
@@ -41,7 +48,7 @@ async fn cancel(bed: &Bed, id: &Value) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_is_listed_and_cancelled_by_its_id() {
     let bed = bed(&[]).await;
-    let running = sql(&bed, json!({"sql": ENDLESS, "priority": "High"}));
+    let running = endless(&bed, "High");
     let operator = async {
         let query = listed(&bed, "running", 1).await.remove(0);
         assert_eq!(query["statement"], ENDLESS);
@@ -117,7 +124,7 @@ async fn pool_with(bed: &Bed, queued: u64) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn urgent_queries_overtake_others_and_a_full_queue_refuses() {
     let bed = bed(&[("query.concurrency", "1"), ("query.queue", "3")]).await;
-    let first = sql(&bed, json!({"sql": ENDLESS}));
+    let first = endless(&bed, "normal");
     let rest = async {
         let running = listed(&bed, "running", 1).await.remove(0);
         let low = bed.get("/tables/t/query?limit=1&priority=low");

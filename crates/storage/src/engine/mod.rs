@@ -3,7 +3,7 @@
 //! `options.rs` what can be set · `request.rs` what is asked and answered · `engine.rs` the handle ·
 //! `shared.rs` what the handle and the two tasks share · `queue.rs` requests on their way to the
 //! commit owner · `key.rs` names of writes · `dedup.rs` tells a repeated write from a first one ·
-//! `commit.rs` the commit owner · `command.rs` commands → catalog changes ·
+//! `commit/` the commit owner · `command.rs` commands → catalog changes ·
 //! `recover.rs` manifest and log → the first published state · `reserve.rs` disk space kept back ·
 //! `stored.rs` what is stored already · `stats.rs` figures · `check.rs` every checksum of a directory at
 //! rest.
