@@ -361,6 +361,8 @@ fn what_is_deleted_or_changed_while_it_is_merged_does_not_hold_the_merge_up() {
 
 #[test]
 fn what_comes_after_a_correction_is_not_merged_with_what_it_hits() {
+    let before = "host=a time=2 v=1 w=1".to_owned();
+    let mut waited = 0;
     for options in both_modes() {
         for seed in 0..300 {
             let machine = Machine::of_seed(seed, no_rewrites());
@@ -369,20 +371,21 @@ fn what_comes_after_a_correction_is_not_merged_with_what_it_hits() {
                 machine.write(request("t", &options, &[row(at).field("v", 1).field("w", 1)]));
                 machine.flush();
             }
-            // Sent at once: a deletion, a change, rows after them, and a merge of everything.
+            // Deletions, a change, rows after them, and a merge of everything while they wait for each other.
             let filter = CompactFilter::default();
             let rows = [row(1).field("v", 3), row(2).field("v", 3)];
-            let sent = [
-                machine.engine.correct(correction(times(1, 1), Change::Delete)),
-                machine.engine.correct(correction(times(2, 2), set("v", Some(2)))),
-                machine.engine.write(request("t", &options, &rows)),
-                machine.engine.flush(FlushFilter::default()),
-                machine.engine.compact(&filter).unwrap(),
-                machine.engine.write(request("t", &options, &[row(9).field("v", 9)])),
-                machine.engine.flush(FlushFilter::default()),
-                machine.engine.compact(&filter).unwrap(),
-            ];
-            for pending in sent {
+            let delete = |at| machine.engine.correct(correction(times(at, at), Change::Delete));
+            let mut corrections: Vec<_> = (11..21).map(delete).collect();
+            corrections.push(delete(1));
+            corrections.push(machine.engine.correct(correction(times(2, 2), set("v", Some(2)))));
+            let write = |rows: &[Row]| {
+                machine.soon(machine.engine.write(request("t", &options, rows))).unwrap();
+                machine.soon(machine.engine.flush(FlushFilter::default())).unwrap();
+                machine.engine.compact(&filter).unwrap()
+            };
+            let merges = [write(&rows), write(&[row(9).field("v", 9)])];
+            waited += usize::from(read(&machine.engine, "t").contains(&before));
+            for pending in corrections.into_iter().chain(merges) {
                 machine.answer(pending).unwrap();
             }
             let left: &[&str] = match options.mode {
@@ -395,6 +398,7 @@ fn what_comes_after_a_correction_is_not_merged_with_what_it_hits() {
             assert_eq!(read(&machine.engine, "t"), left, "merged, seed {seed}");
         }
     }
+    assert!(waited > 0, "no correction waited for long");
 }
 
 #[test]

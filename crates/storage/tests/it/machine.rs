@@ -65,6 +65,16 @@ impl Machine {
         pending.try_take().expect("an idle engine has answered")
     }
 
+    /// Steps until the answer is there, and no further.
+    pub fn soon(&self, mut pending: Pending) -> Result<Receipt> {
+        loop {
+            if let Some(answer) = pending.try_take() {
+                return answer;
+            }
+            assert_eq!(self.world.tasks.run_until_idle(1), 1, "an idle engine has answered");
+        }
+    }
+
     /// Steps all tasks until nothing is left to do at this moment.
     pub fn settle(&self) {
         assert!(self.world.tasks.run_until_idle(100_000) < 100_000, "the engine never rests");
