@@ -118,6 +118,19 @@ fn time(rng: &mut Rng) -> i64 {
     START_NS + rng.i64(0..HOURS) * HOUR_NS
 }
 
+fn post(client: &Client, path: &str, kind: &str, body: &str) -> Answer {
+    let answer = client.post(path, &[("content-type", kind)], body.as_bytes()).unwrap();
+    assert!(answer.status < 300, "{path} {body}: {answer:?}");
+    answer
+}
+
+/// The rows of an answer.
+fn rows(client: &Client, sql: &str) -> Vec<Value> {
+    let body = json!({"sql": sql, "times": "ns"}).to_string();
+    let mut json = post(client, "/api/v1/query", "application/json", &body).json();
+    serde_json::from_value(json["data"].take()).unwrap()
+}
+
 struct Run {
     rng: Rng,
     dir: tempfile::TempDir,
@@ -153,16 +166,11 @@ impl Run {
     }
 
     fn post(&self, path: &str, kind: &str, body: &str) -> Answer {
-        let answer = self.client.post(path, &[("content-type", kind)], body.as_bytes()).unwrap();
-        assert!(answer.status < 300, "{path} {body}: {answer:?}");
-        answer
+        post(&self.client, path, kind, body)
     }
 
-    /// The rows of an answer.
     fn sql(&self, sql: &str) -> Vec<Value> {
-        let body = json!({"sql": sql, "times": "ns"}).to_string();
-        let mut json = self.post("/api/v1/query", "application/json", &body).json();
-        serde_json::from_value(json["data"].take()).unwrap()
+        rows(&self.client, sql)
     }
 
     fn step(&mut self) {
@@ -354,4 +362,45 @@ fn any_interleaving_reads_as_a_plain_model_does() {
         run.compare();
         println!("column a is {}", if run.wide { "float in one table" } else { "integer" });
     }
+}
+
+/// Three clients at once on one table with row ids: whichever of an update and a replacement comes first, a row is
+/// there once, as one of the two has left it.
+#[test]
+fn rows_that_are_replaced_while_they_are_updated_are_there_once() {
+    const ROWS: u64 = 20_000;
+    const ROUNDS: u64 = 30;
+    let mut run = Run::new(1);
+    let client = run.client.clone();
+    let replace = |ids: std::ops::Range<u64>, b: u64| {
+        let rows = ids.map(|id| format!("{id},{},a,{b}\n", START_NS + id as i64));
+        let body = format!("id,time,host,b\n{}", rows.collect::<String>());
+        post(&client, "/tables/ids/ingest?time_format=ns", "text/csv", &body);
+    };
+    replace(1..ROWS + 1, 0);
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let is_ended = || ended.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut rng = Rng::with_seed(2);
+            for round in 1..=ROUNDS {
+                let first = rng.u64(1..ROWS - 500);
+                replace(first..first + 500, round * 1_000);
+                post(&client, "/api/v1/flush", "text/plain", "");
+            }
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        scope.spawn(|| {
+            while !is_ended() {
+                rows(&client, "UPDATE ids SET b = b + 1 WHERE b >= 0");
+            }
+        });
+        while !is_ended() {
+            assert_eq!(rows(&client, "SELECT count(*) FROM ids"), [json!([ROWS])]);
+        }
+    });
+    let each = "SELECT count(*), count(DISTINCT id), min(id), max(id) FROM ids";
+    assert_eq!(run.sql(each), [json!([ROWS, ROWS, 1, ROWS])]);
+    run.kill();
+    assert_eq!(run.sql(each), [json!([ROWS, ROWS, 1, ROWS])]);
 }
