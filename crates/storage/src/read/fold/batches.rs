@@ -64,7 +64,7 @@ pub(super) fn times(array: &ArrayRef) -> Result<&[i64]> {
     Ok(times.ok_or_else(|| Error::internal("the time column does not hold times"))?.values())
 }
 
-fn tags(array: &ArrayRef) -> Result<&DictionaryArray<UInt32Type>> {
+pub(super) fn tags(array: &ArrayRef) -> Result<&DictionaryArray<UInt32Type>> {
     let tags = array.as_dictionary_opt::<UInt32Type>();
     tags.ok_or_else(|| Error::internal("a tag column does not hold tags"))
 }
@@ -75,7 +75,7 @@ fn tag(tags: &DictionaryArray<UInt32Type>, row: usize) -> Option<&str> {
 }
 
 /// Where the run of rows with the same keys ends.
-fn run_end(by: &[&DictionaryArray<UInt32Type>], start: usize, rows: usize) -> usize {
+pub(super) fn run_end(by: &[&DictionaryArray<UInt32Type>], start: usize, rows: usize) -> usize {
     by.iter().fold(rows, |end, tags| {
         let keys = tags.keys();
         let values = &keys.values()[start..end];

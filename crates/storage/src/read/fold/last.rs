@@ -1,30 +1,32 @@
 //! The last row of each group: sources are walked from the newest back, and one is passed over when
 //! all its groups have a row that is as late as its last one.
 //!
-//! Last rows of a whole segment, one per series, are kept in the cache of decoded blocks, so that a
-//! query for the latest rows decodes nothing.
+//! Last rows of a whole segment, one per series (of Parquet: one or a few per group), are kept in the
+//! cache of decoded blocks, so that a query for the latest rows decodes nothing.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::Schema;
 use foldhash::fast::FixedState;
-use pulsora_model::{Column, Result};
+use pulsora_model::{Column, Error, Result};
 use roaring::RoaringBitmap;
 
-use super::batches::times as times_of;
+use super::batches::{run_end, tags, times as times_of};
 use super::part::FoldPart;
+use super::shape::Shape;
 use super::task::{Work, Worker};
 use crate::read::scan::{ScanCounters, TimeRange};
 use crate::read::source::{Ask, Rows};
-use crate::segment::{
-    CacheKey, CachePart, HotSegment, ReadSpec, RowChoice, RowSelect, Segment, SegmentFormat,
-};
+use crate::segment::{CacheKey, CachePart, ReadSpec, RowChoice, RowSelect, Segment, SegmentFormat};
 
 /// Rows whose series are found together.
 const LAST_STEP_ROWS: usize = 65_536;
+
+/// More last rows of one Parquet segment are not kept: it is read as if all of its rows were asked for.
+const PARQUET_ROWS_MAX: u64 = 131_072;
 
 impl Worker<'_> {
     /// Folds the last rows of some work.
@@ -33,7 +35,10 @@ impl Worker<'_> {
         for work in work {
             if self.is_settled(&work)? {
                 ScanCounters::add(&self.table.ask.counters.segments_pruned, 1);
-            } else if !self.last_rows_of_hot(&work)? && !self.last_rows_of_chunk(&work)? {
+            } else if !self.last_rows_of_hot(&work)?
+                && !self.last_rows_of_parquet(&work)?
+                && !self.last_rows_of_chunk(&work)?
+            {
                 self.fold(&work)?;
             }
         }
@@ -92,12 +97,42 @@ impl Worker<'_> {
                 self.part.offer_last(groups.groups[series as usize], time, series);
             }
         }
-        let picked = self.part.shape.picked.clone();
+        let (picked, ask) = (self.part.shape.picked.clone(), &self.table.ask);
         self.part.end_last(|series| {
-            let rows = last_rows(segment, &hot, &picked, &self.table.ask)?;
-            take(&rows, series)
+            let ends = || Ok(Some(hot.row_starts()[1..].iter().map(|end| end - 1).collect()));
+            let rows = last_rows(segment, &picked, &[], ask, ends)?;
+            let rows = rows.as_ref().as_ref();
+            take(rows.ok_or_else(|| Error::internal("last rows of series are kept"))?, series)
         })?;
         Ok(true)
+    }
+
+    /// Feeds the last row of each group of a Parquet segment; false if it has to be read.
+    fn last_rows_of_parquet(&mut self, work: &Work) -> Result<bool> {
+        let Some(source) = work.piece.single().map(|source| &self.table.sources[source]) else {
+            return Ok(false);
+        };
+        let Rows::Segment { segment, .. } = &source.rows else { return Ok(false) };
+        let (ask, time) = (&self.table.ask, work.piece.time);
+        let plain = ask.tags.is_empty() && ask.fields.is_empty() && segment.deleted.is_none();
+        let is_parquet = segment.meta.format == SegmentFormat::Parquet;
+        if !is_parquet
+            || !plain
+            || source.gone()?.is_some()
+            || segment.meta.max_time_ns > time.end_ns
+        {
+            return Ok(false);
+        }
+        let shape = Arc::clone(&self.part.shape);
+        let ends = || ends_of_groups(segment, &shape, ask, self.check);
+        let rows = last_rows(segment, self.columns, &shape.by, ask, ends)?;
+        let Some(rows) = rows.as_ref() else { return Ok(false) };
+        let place = self.columns.iter().position(|column| column.id == shape.time.id);
+        let place =
+            place.ok_or_else(|| Error::internal("last rows are read without their times"))?;
+        let inside = times_of(rows.column(place))?.iter().map(|at| Some(*at >= time.start_ns));
+        let rows = filter_record_batch(rows, &inside.collect())?;
+        self.part.feed_batch(&rows, self.columns).map(|()| true)
     }
 
     /// Offers the last row inside a range of time of each series of a hot segment that may still lead.
@@ -192,26 +227,59 @@ impl FoldPart {
     }
 }
 
-/// The last row of every series of a hot segment, in the order of the series.
+/// The rows of a segment that `ends` finds, in row order: its last ones, by series or by groups of some tags. `None`
+/// where they are too many.
 fn last_rows(
     segment: &Segment,
-    hot: &HotSegment,
     columns: &[Column],
+    by: &[Column],
     ask: &Ask,
-) -> Result<Arc<RecordBatch>> {
+    ends: impl FnOnce() -> Result<Option<RoaringBitmap>>,
+) -> Result<Arc<Option<RecordBatch>>> {
     let mut kind = FixedState::default().build_hasher();
     for column in columns {
         kind.write_u32(column.id.0);
         kind.write_u8(column.ty as u8);
         kind.write(column.name.as_bytes());
     }
+    by.iter().for_each(|tag| kind.write_u32(tag.id.0));
     let key = CacheKey { segment: segment.meta.id, part: CachePart::LastRows(kind.finish()) };
     segment.file.cache().find_or_insert(key, || {
-        let rows = hot.row_starts()[1..].iter().map(|end| end - 1).collect();
-        let rows = read_rows(segment, rows, columns, ask)?;
-        let bytes = rows.get_array_memory_size();
+        let rows = ends()?.map(|ends| read_rows(segment, ends, columns, ask)).transpose()?;
+        let bytes = rows.as_ref().map_or(0, RecordBatch::get_array_memory_size);
         Ok((rows, bytes))
     })
+}
+
+/// The numbers of the last rows of each group: of every run of rows of one group inside a batch the first one
+/// of its latest time. `None` where they are too many.
+fn ends_of_groups(
+    segment: &Segment,
+    shape: &Shape,
+    ask: &Ask,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<Option<RoaringBitmap>> {
+    let columns: Vec<Column> = shape.by.iter().chain([&shape.time]).cloned().collect();
+    let (mut ends, mut base) = (RoaringBitmap::new(), 0);
+    for batch in segment.read(all_of(columns, RowChoice::Live, ask))? {
+        check()?;
+        let batch = batch?;
+        let (time, by) = batch.columns().split_last().expect("time is among the columns");
+        let times = times_of(time)?;
+        let by = by.iter().map(tags).collect::<Result<Vec<_>>>()?;
+        let mut start = 0;
+        while start < times.len() {
+            let end = run_end(&by, start, times.len());
+            let latest = (start..end).rev().max_by_key(|row| times[*row]);
+            ends.extend(latest.map(|row| base + row as u32));
+            start = end;
+        }
+        base += times.len() as u32;
+        if ends.len() > PARQUET_ROWS_MAX {
+            return Ok(None);
+        }
+    }
+    Ok(Some(ends))
 }
 
 /// Rows of a segment by number, ascending.
@@ -221,20 +289,26 @@ fn read_rows(
     columns: &[Column],
     ask: &Ask,
 ) -> Result<RecordBatch> {
-    let batches = segment.read(ReadSpec {
-        columns: columns.to_vec(),
+    let rows = RowChoice::Only(Arc::new(rows));
+    let batches = segment.read(all_of(columns.to_vec(), rows, ask))?;
+    let schema = Schema::new(columns.iter().map(Column::arrow_field).collect::<Vec<_>>());
+    let batches = batches.collect::<Result<Vec<_>>>()?;
+    Ok(concat_batches(&Arc::new(schema), &batches)?)
+}
+
+/// What is read of a whole segment.
+fn all_of(columns: Vec<Column>, rows: RowChoice, ask: &Ask) -> ReadSpec {
+    ReadSpec {
+        columns,
         time_column: ask.schema.time().id,
         time: TimeRange::ALL,
         tags: Vec::new(),
         fields: Vec::new(),
-        rows: RowChoice::Only(Arc::new(rows)),
+        rows,
         groups: None,
         batch_rows: ask.batch_rows,
         counters: Arc::clone(&ask.counters),
-    })?;
-    let schema = Schema::new(columns.iter().map(Column::arrow_field).collect::<Vec<_>>());
-    let batches = batches.collect::<Result<Vec<_>>>()?;
-    Ok(concat_batches(&Arc::new(schema), &batches)?)
+    }
 }
 
 /// Rows of a batch by number; without a copy where it is all of them in order.

@@ -426,3 +426,41 @@ fn stored_sums_and_kept_last_rows_read_no_rows() {
     world.write(all.collect());
     assert_eq!(check_fold(&world, &of(Function::LastRow), "last, all newer"), 10);
 }
+
+#[test]
+fn last_rows_of_parquet_are_kept_and_are_those_of_their_time() {
+    let mut world = World::new(Mode::Append, false, 1);
+    (world.formats, world.window_ns) = (Formats::Cold, HOUR);
+    for hour in 0..2 {
+        let rows = (0..600).map(|at| Row {
+            tags: vec![Some(format!("host{}", at % 10))],
+            ..row(hour * HOUR + at / 10 * MINUTE, "", at)
+        });
+        world.write(rows.collect());
+        world.seal();
+        world.flush();
+    }
+    let last = |by: &[ColumnId], time| Fold {
+        by: by.to_vec(),
+        time,
+        aggregates: vec![Aggregate { function: Function::LastRow, column: ColumnId(20) }],
+        ..Fold::all(world.schema.id)
+    };
+    let by = [ColumnId(10)];
+    let all = last(&by, TimeRange::ALL);
+    assert!(rows_read(&world, &all) > 0);
+    assert_eq!(rows_read(&world, &all), 0, "the second time");
+    assert_eq!(check_fold(&world, &all, "all"), 10);
+    // Other groups have other last rows.
+    assert_eq!(check_fold(&world, &last(&[], TimeRange::ALL), "one group"), 1);
+    // The last rows of a segment are before the range, in it, or after it.
+    for (start_ns, end_ns) in [
+        (2 * HOUR, 3 * HOUR),
+        (HOUR + 59 * MINUTE, 2 * HOUR),
+        (HOUR + 30 * MINUTE, 2 * HOUR),
+        (0, HOUR + 30 * MINUTE),
+        (30 * MINUTE, HOUR - 1),
+    ] {
+        check_fold(&world, &last(&by, TimeRange { start_ns, end_ns }), "a range");
+    }
+}
