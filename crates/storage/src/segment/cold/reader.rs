@@ -11,13 +11,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{cast, filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::{Schema, SchemaRef};
-use parquet::arrow::ProjectionMask;
+use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
 use pulsora_model::{Column, ColumnId, Error, Result};
@@ -25,6 +24,7 @@ use pulsora_model::{Column, ColumnId, Error, Result};
 use super::filter::ExactFilter;
 use super::footer;
 use super::prune::{Bound, Match, match_group, select_except, select_only, select_pages};
+use super::row_group::RowGroup;
 use crate::read::ScanCounters;
 use crate::segment::read::{Listed, ReadSpec, listed};
 use crate::segment::{Segment, SegmentFile};
@@ -150,7 +150,7 @@ impl ParquetRows {
             return Ok(None);
         }
         let filter = (found == Match::Some).then(|| self.filter.clone());
-        self.build(group, rows.len(), selection, filter).map(Some)
+        self.read_group(group, rows.len(), selection, filter)
     }
 
     /// Whether a bloom filter says that no row of the group has one of the wanted values of a tag.
@@ -182,46 +182,45 @@ impl ParquetRows {
         }
     }
 
-    fn build(
+    /// Opens a row group; `None` where no row passes the filter.
+    fn read_group(
         &self,
-        group: usize,
+        number: usize,
         rows: usize,
-        selection: Option<RowSelection>,
+        mut selection: Option<RowSelection>,
         filter: Option<ExactFilter>,
-    ) -> Result<OpenGroup, ParquetError> {
-        let selected = selection.as_ref().map_or(rows, RowSelection::row_count);
+    ) -> Result<Option<OpenGroup>, ParquetError> {
+        let (group, batch_rows) =
+            (RowGroup::new(&self.range, &self.footer, number), self.spec.batch_rows);
         let mut leaves = sorted(self.leaves.iter().flatten().copied());
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
-            self.range.clone(),
-            self.footer.clone(),
-        )
-        .with_row_groups(vec![group])
-        .with_batch_size(self.spec.batch_rows);
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection);
-        }
-        let mask = |leaves: &[usize]| {
-            ProjectionMask::leaves(self.footer.parquet_schema(), leaves.iter().copied())
-        };
         let Some(filter) = filter else {
-            let reader = builder.with_projection(mask(&leaves)).build()?;
-            return Ok(OpenGroup { reader, leaves, filter: None, counted: false });
+            let reader = group.read(&leaves, selection, batch_rows)?;
+            return Ok(Some(OpenGroup { reader, leaves, filter: None, counted: false }));
         };
         let keys = sorted(filter.leaves());
         if leaves.iter().all(|leaf| keys.contains(leaf)) {
             leaves = keys;
-            let reader = builder.with_projection(mask(&leaves)).build()?;
-            return Ok(OpenGroup { reader, leaves, filter: Some(filter), counted: false });
+            let reader = group.read(&leaves, selection, batch_rows)?;
+            return Ok(Some(OpenGroup { reader, leaves, filter: Some(filter), counted: false }));
         }
         // Decoding the keys twice costs less than decoding the others at rows that do not match.
+        let selected = selection.as_ref().map_or(rows, RowSelection::row_count);
         ScanCounters::add(&self.spec.counters.rows_read, selected);
-        let key_mask = mask(&keys);
-        let predicate = ArrowPredicateFn::new(key_mask, move |batch| filter.matches(&batch, &keys));
-        let reader = builder
-            .with_row_filter(RowFilter::new(vec![Box::new(predicate)]))
-            .with_projection(mask(&leaves))
-            .build()?;
-        Ok(OpenGroup { reader, leaves, filter: None, counted: true })
+        let matches = group.read(&keys, selection.clone(), batch_rows)?.map(|batch| {
+            let matches = filter.matches(&batch?, &keys)?;
+            Ok(if matches.null_count() > 0 { prep_null_mask_filter(&matches) } else { matches })
+        });
+        let found = RowSelection::from_filters(&matches.collect::<Result<Vec<_>, ArrowError>>()?);
+        let found = match selection.take() {
+            Some(selected) => selected.and_then(&found),
+            None => found,
+        };
+        if !found.selects_any() {
+            ScanCounters::add(&self.spec.counters.blocks_read, 1);
+            return Ok(None);
+        }
+        let reader = group.read(&leaves, Some(found), batch_rows)?;
+        Ok(Some(OpenGroup { reader, leaves, filter: None, counted: true }))
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
