@@ -379,11 +379,11 @@ fn rows_read(world: &World, fold: &Fold) -> u64 {
     ScanCounters::value(&plan.counters.rows_read)
 }
 
-#[test]
-fn stored_sums_and_kept_last_rows_read_no_rows() {
-    let mut world = World::new(Mode::Upsert, false, 1);
-    (world.formats, world.window_ns) = (Formats::Hot, HOUR);
-    for hour in 0..4 {
+/// A segment for each hour, with a row a minute of each of ten hosts.
+fn hours(mode: Mode, formats: Formats, hours: i64) -> World {
+    let mut world = World::new(mode, false, 1);
+    (world.formats, world.window_ns) = (formats, HOUR);
+    for hour in 0..hours {
         let rows = (0..600).map(|at| Row {
             tags: vec![Some(format!("host{}", at % 10))],
             ..row(hour * HOUR + at / 10 * MINUTE, "", at)
@@ -392,22 +392,28 @@ fn stored_sums_and_kept_last_rows_read_no_rows() {
         world.seal();
         world.flush();
     }
+    world
+}
+
+#[test]
+fn stored_sums_and_kept_last_rows_read_no_rows() {
+    let mut world = hours(Mode::Upsert, Formats::Hot, 4);
     let table = world.schema.id;
     let of = |function| Fold {
         by: vec![ColumnId(10)],
         aggregates: vec![Aggregate { function, column: ColumnId(20) }],
         ..Fold::all(table)
     };
-    let hours = Some(Bucket { width_ns: HOUR, origin_ns: 0 });
+    let hourly = Some(Bucket { width_ns: HOUR, origin_ns: 0 });
     for function in FUNCTIONS[..8].iter().copied() {
-        let fold = Fold { bucket: hours, ..of(function) };
+        let fold = Fold { bucket: hourly, ..of(function) };
         assert_eq!(rows_read(&world, &fold), 0, "{function:?}");
         assert_eq!(check_fold(&world, &fold, "hours"), 40);
         assert_eq!(rows_read(&world, &of(function)), 0, "{function:?}");
     }
     // Half an hour at each end is decoded, for its series alone.
     let time = TimeRange { start_ns: HOUR / 2, end_ns: 3 * HOUR + HOUR / 2 - 1 };
-    let part = Fold { bucket: hours, time, ..of(Function::Max) };
+    let part = Fold { bucket: hourly, time, ..of(Function::Max) };
     assert_eq!(rows_read(&world, &part), 600);
     check_fold(&world, &part, "part");
     let minutes = Some(Bucket { width_ns: MINUTE, origin_ns: 0 });
@@ -429,17 +435,7 @@ fn stored_sums_and_kept_last_rows_read_no_rows() {
 
 #[test]
 fn last_rows_of_parquet_are_kept_and_are_those_of_their_time() {
-    let mut world = World::new(Mode::Append, false, 1);
-    (world.formats, world.window_ns) = (Formats::Cold, HOUR);
-    for hour in 0..2 {
-        let rows = (0..600).map(|at| Row {
-            tags: vec![Some(format!("host{}", at % 10))],
-            ..row(hour * HOUR + at / 10 * MINUTE, "", at)
-        });
-        world.write(rows.collect());
-        world.seal();
-        world.flush();
-    }
+    let world = hours(Mode::Append, Formats::Cold, 2);
     let last = |by: &[ColumnId], time| Fold {
         by: by.to_vec(),
         time,
