@@ -42,10 +42,8 @@ pub(crate) struct SegmentFile {
     ids_object: Option<Arc<Object>>,
     /// Parquet: footer and page indexes, checked.
     pub(super) footer: Slot<Part<ArrowReaderMetadata>>,
-    /// Parquet without checksums of pieces: whether that of the whole has been verified.
-    pub(super) verified: AtomicBool,
-    /// Parquet: the checksums of its pieces.
-    pub(super) pieces: Option<Arc<Pieces>>,
+    /// Parquet: what has been verified of it.
+    pub(super) pieces: Arc<Pieces>,
     /// Hot: the opened segment.
     hot: Slot<HotSegment>,
     pub(super) access: Arc<SegmentAccess>,
@@ -60,11 +58,10 @@ impl SegmentFile {
         let ids = meta.ids.as_ref().filter(|ids| ids.object != meta.object);
         SegmentFile {
             object: access.object(&meta.object),
-            pieces: Pieces::of(&meta).map(Arc::new),
+            pieces: Arc::new(Pieces::of(&meta)),
             ids_object: ids.map(|ids| access.object(&ids.object)),
             meta,
             footer: Slot::default(),
-            verified: AtomicBool::new(false),
             hot: Slot::default(),
             access: Arc::clone(access),
             ids: Slot::default(),

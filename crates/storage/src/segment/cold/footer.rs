@@ -1,7 +1,6 @@
 //! The bytes of a Parquet segment: ranged reads, its checksum on first touch, its footer.
 //!
-//! Invariants: nothing is decoded before the checksum of its bytes has been verified, piece by piece where the
-//! manifest has one for each, else that of the whole segment; no read leaves
+//! Invariants: nothing is decoded before the checksum of its piece has been verified; no read leaves
 //! the segment's range of the object, whatever the bytes claim; damaged bytes are a `corrupt` error
 //! that names the object, also where the Parquet library gives up by panicking.
 
@@ -23,36 +22,47 @@ use crate::segment::open::Part;
 use crate::segment::{SegmentFile, SegmentMeta};
 
 /// A checksum reads this much at a time.
-const CHECKSUM_BYTES: usize = 1 << 20;
+const CHECKSUM_BYTES: u64 = 1 << 20;
 
-/// The checksums of the pieces of a segment, and which of them have been verified.
+/// The pieces of a segment that have a checksum each, and which of them have been verified. Where the manifest has
+/// none of pieces, the whole segment is one.
 pub(in crate::segment) struct Pieces {
     meta: Arc<SegmentMeta>,
+    /// Of each but the last, which may be shorter.
+    piece_bytes: u64,
     verified: Vec<AtomicBool>,
 }
 
 impl Pieces {
-    /// Those of a segment, if the manifest has one for each of its pieces.
-    pub fn of(meta: &Arc<SegmentMeta>) -> Option<Pieces> {
-        let count = usize::try_from(meta.length.div_ceil(PIECE_BYTES as u64)).ok()?;
-        let known = count > 0 && meta.piece_crcs.len() == count;
-        let verified = || std::iter::repeat_with(AtomicBool::default).take(count).collect();
-        known.then(|| Pieces { meta: Arc::clone(meta), verified: verified() })
+    /// Those of a segment.
+    pub fn of(meta: &Arc<SegmentMeta>) -> Pieces {
+        let count = meta.length.div_ceil(PIECE_BYTES as u64);
+        let known = count > 0 && meta.piece_crcs.len() as u64 == count;
+        let (count, piece_bytes) =
+            if known { (meta.piece_crcs.len(), PIECE_BYTES as u64) } else { (1, meta.length) };
+        let verified = std::iter::repeat_with(AtomicBool::default).take(count).collect();
+        Pieces { meta: Arc::clone(meta), piece_bytes: piece_bytes.max(1), verified }
+    }
+
+    fn crc(&self, piece: usize) -> u32 {
+        match self.verified.len() {
+            1 => self.meta.crc,
+            _ => self.meta.piece_crcs[piece],
+        }
     }
 
     /// Verifies the pieces that hold `length` bytes at `start`, each once.
     fn verify(&self, file: &dyn File, start: u64, length: u64) -> io::Result<()> {
         let last = start.saturating_add(length).min(self.meta.length).saturating_sub(1);
-        let pieces = start / PIECE_BYTES as u64..=last / PIECE_BYTES as u64;
-        for piece in pieces {
+        for piece in start / self.piece_bytes..=last / self.piece_bytes {
             let Some(verified) = self.verified.get(piece as usize) else { break };
             if verified.load(Ordering::Acquire) {
                 continue;
             }
-            let from = piece * PIECE_BYTES as u64;
-            let mut bytes = vec![0; (self.meta.length - from).min(PIECE_BYTES as u64) as usize];
-            read_exact_at(file, &mut bytes, self.meta.offset + from)?;
-            let (found, expected) = (crc32c::crc32c(&bytes), self.meta.piece_crcs[piece as usize]);
+            let from = piece * self.piece_bytes;
+            let length = (self.meta.length - from).min(self.piece_bytes);
+            let found = checksum(file, self.meta.offset + from, length)?;
+            let expected = self.crc(piece as usize);
             if found != expected {
                 let message = format!(
                     "the checksum of its bytes from {from} on is {found:08x}, {expected:08x} was written"
@@ -65,19 +75,32 @@ impl Pieces {
     }
 }
 
+/// The CRC-32C of a range of a file.
+fn checksum(file: &dyn File, offset: u64, length: u64) -> io::Result<u32> {
+    let mut crc = 0;
+    let mut buffer = vec![0; length.min(CHECKSUM_BYTES) as usize];
+    let mut at = 0;
+    while at < length {
+        let count = (length - at).min(buffer.len() as u64) as usize;
+        read_exact_at(file, &mut buffer[..count], offset + at)?;
+        crc = crc32c::crc32c_append(crc, &buffer[..count]);
+        at += count as u64;
+    }
+    Ok(crc)
+}
+
 /// The segment's range of its object.
 #[derive(Clone)]
 pub(super) struct Range {
     file: Arc<dyn File>,
     offset: u64,
     length: u64,
-    /// Absent where the whole segment has been verified.
-    pieces: Option<Arc<Pieces>>,
+    pieces: Arc<Pieces>,
 }
 
 impl Range {
     fn verify(&self, start: u64, length: u64) -> io::Result<()> {
-        self.pieces.as_ref().map_or(Ok(()), |pieces| pieces.verify(&*self.file, start, length))
+        self.pieces.verify(&*self.file, start, length)
     }
 }
 
@@ -131,7 +154,7 @@ impl SegmentFile {
     pub(super) fn range(&self) -> Result<Range> {
         let file = self.object.open()?;
         let (offset, length) = (self.meta.offset, self.meta.length);
-        Ok(Range { file, offset, length, pieces: self.pieces.clone() })
+        Ok(Range { file, offset, length, pieces: Arc::clone(&self.pieces) })
     }
 
     /// Verifies the checksum of the whole segment.
@@ -139,16 +162,19 @@ impl SegmentFile {
     /// # Errors
     /// `corrupt` when it is damaged or missing, `io_error`.
     pub fn verify_parquet(&self) -> Result<()> {
-        self.verify(&self.range()?)
+        let range = self.range()?;
+        let crc = checksum(&*range.file, range.offset, range.length);
+        let crc = crc.map_err(|error| self.object.read_error(error))?;
+        if crc == self.meta.crc {
+            return Ok(());
+        }
+        let expected = self.meta.crc;
+        Err(self.corrupt(&format!("its checksum is {crc:08x}, {expected:08x} was written")))
     }
 
-    /// Footer and page indexes. Whoever reads them first verifies them, or all of a segment that has one checksum only.
+    /// Footer and page indexes.
     pub(super) fn footer(&self, range: &Range) -> Result<ArrowReaderMetadata> {
         let footer = self.footer.get(&self.access.open, || {
-            if self.pieces.is_none() && !self.verified.load(Ordering::Acquire) {
-                self.verify(range)?;
-                self.verified.store(true, Ordering::Release);
-            }
             let options =
                 ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
             let footer = self.guard(|| ArrowReaderMetadata::load(range, options))?;
@@ -157,24 +183,6 @@ impl SegmentFile {
             Ok(Part::new(footer, bytes))
         });
         footer.map(|footer| ArrowReaderMetadata::clone(&footer))
-    }
-
-    fn verify(&self, range: &Range) -> Result<()> {
-        let mut crc = 0;
-        let mut buffer = vec![0; CHECKSUM_BYTES.min(range.length as usize)];
-        let mut at = 0;
-        while at < range.length {
-            let count = (range.length - at).min(buffer.len() as u64) as usize;
-            read_exact_at(&*range.file, &mut buffer[..count], range.offset + at)
-                .map_err(|error| self.object.read_error(error))?;
-            crc = crc32c::crc32c_append(crc, &buffer[..count]);
-            at += count as u64;
-        }
-        if crc == self.meta.crc {
-            return Ok(());
-        }
-        let expected = self.meta.crc;
-        Err(self.corrupt(&format!("its checksum is {crc:08x}, {expected:08x} was written")))
     }
 
     fn check_rows(&self, footer: &ArrowReaderMetadata) -> Result<()> {
